@@ -1,0 +1,65 @@
+# The two commands that do everything on a fresh machine: `make demo` and `make test`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help
+help: ## What each target does
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Hash-pinned: what runs here today is what runs on every other machine.
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …" >&2; exit 4; }
+	@echo "installing the Python packages into .venv …" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.PHONY: install
+install: $(STAMP) ## Python packages into .venv
+
+.PHONY: setup
+setup: $(STAMP) ## Broker jars, proxy, PostgreSQL and class archive into the cache (once)
+	@$(BIN)/eos-chaos setup
+
+.PHONY: demo
+demo: setup ## One fault, two pipelines, three real brokers: where does exactly-once stop?
+	@$(BIN)/eos-chaos run scenarios/fast/where-exactly-once-stops.chaos.yaml
+
+.PHONY: test
+test: setup ## Everything: unit, quality and integration tests on real brokers, and the proxy's own
+	$(BIN)/pytest tests/unit tests/quality tests/integration
+	$(MAKE) --no-print-directory test-proxy
+
+.PHONY: test-unit
+test-unit: $(STAMP) ## The tests that need nothing but Python, in seconds
+	$(BIN)/pytest tests/unit
+
+.PHONY: test-proxy
+test-proxy: setup ## The proxy's tests, with the race detector where a C compiler is there
+	cd compose/eosproxy && GO="$$(../../$(BIN)/python -m harness.environment.tools go)"; \
+	if command -v cc >/dev/null; then "$$GO" test -race ./...; else "$$GO" test ./...; fi
+
+.PHONY: lint
+lint: setup ## ruff, mypy --strict, import-linter, gofmt, go vet
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd compose/eosproxy && GO="$$(../../$(BIN)/python -m harness.environment.tools go)"; \
+	"$$GO" vet ./... && test -z "$$("$$(dirname "$$GO")/gofmt" -l . | tee /dev/stderr)"
+
+.PHONY: lock
+lock: $(STAMP) ## Pin every Python package again, by hash
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
+	  --no-header --no-emit-index-url --no-emit-find-links --quiet --output-file requirements/dev.txt
+
+.PHONY: clean
+clean: ## Leftovers of runs that were killed, and the build's own files
+	@test ! -x $(BIN)/eos-chaos || $(BIN)/eos-chaos clean
+	@rm -rf dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
