@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"eosproxy/internal/kafka"
+)
+
+// The kinds of events.
+const (
+	Held          = "held"
+	Released      = "released"
+	Lost          = "lost"
+	Noted         = "noted"
+	Opened        = "opened"
+	Closed        = "closed"
+	Unreadable    = "unreadable"
+	DroppedEvents = "dropped_events"
+)
+
+// A Source is where a frame passed: a hop, its lane ("" for links between brokers) and one of its connections.
+type Source struct {
+	Hop        string `json:"hop,omitempty"`
+	Lane       string `json:"lane,omitempty"`
+	Connection uint64 `json:"connection,omitempty"`
+}
+
+// A Frame is what an event tells about a request, or about a reply by means of its request. Size counts the bytes of
+// the frame itself, its size field included.
+type Frame struct {
+	At              string        `json:"at"`
+	API             string        `json:"api"`
+	APIVersion      int16         `json:"api_version"`
+	CorrelationID   int32         `json:"correlation_id"`
+	ClientID        string        `json:"client_id"`
+	TransactionalID string        `json:"transactional_id,omitempty"`
+	Committed       *bool         `json:"committed,omitempty"`
+	GroupID         string        `json:"group_id,omitempty"`
+	Topics          []kafka.Topic `json:"topics,omitempty"`
+	Size            int           `json:"size"`
+}
+
+// NewFrame describes a request whose header and body have been read.
+func NewFrame(h kafka.RequestHeader, body kafka.Body, size int) *Frame {
+	f := &Frame{
+		At: Request, API: h.API.Name, APIVersion: h.Version, CorrelationID: h.CorrelationID, ClientID: h.ClientID,
+		GroupID: body.GroupID, Topics: body.Topics, Size: size,
+	}
+	if len(body.TransactionalIDs) > 0 {
+		f.TransactionalID = body.TransactionalIDs[0]
+	}
+	if h.API.Key == kafka.EndTxn {
+		f.Committed = &body.Committed
+	}
+	return f
+}
+
+// Reply describes the reply to the request f.
+func (f *Frame) Reply(size int) *Frame {
+	reply := *f
+	reply.At, reply.Size = Reply, size
+	return &reply
+}
+
+// An Event is one line of the event log. Fields that do not apply are absent. MonoNS is CLOCK_MONOTONIC, the clock of
+// Python's time.monotonic_ns(), so that events can be ordered against what other processes of the machine wrote.
+type Event struct {
+	Seq    uint64 `json:"seq"`
+	Kind   string `json:"kind"`
+	MonoNS int64  `json:"mono_ns"`
+	WallNS int64  `json:"wall_ns"`
+	Rule   string `json:"rule,omitempty"`
+	N      int    `json:"n,omitempty"`
+	Hold   uint64 `json:"hold,omitempty"`
+	Source
+	*Frame
+	Action string `json:"action,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Count is how many events are missing, in a dropped_events.
+	Count uint64 `json:"count,omitempty"`
+}
+
+func (ev *Event) stamp() {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // fails only for clocks that do not exist
+	ev.MonoNS, ev.WallNS = ts.Nano(), time.Now().UnixNano()
+}
+
+// batch bounds how many events one call of Since copies while writers wait.
+const batch = 2000
+
+// A Log keeps the newest events, in order, numbered from 1.
+type Log struct {
+	mu   sync.Mutex
+	ring []Event // the event seq is at (seq-1) % limit
+	last uint64
+	wake chan struct{} // closed and replaced by every append
+
+	limit int
+}
+
+// NewLog makes a log that keeps limit events.
+func NewLog(limit int) *Log {
+	return &Log{limit: limit, wake: make(chan struct{})}
+}
+
+// Append numbers and stamps an event, and wakes the readers.
+func (l *Log) Append(ev Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ev.stamp()
+	l.last++
+	ev.Seq = l.last
+	if len(l.ring) < l.limit {
+		l.ring = append(l.ring, ev)
+	} else {
+		l.ring[(ev.Seq-1)%uint64(l.limit)] = ev
+	}
+	close(l.wake)
+	l.wake = make(chan struct{})
+}
+
+// Since gives events after seq, and a channel that is closed when there are new ones. When events after seq have
+// already been overwritten, the first event given is a dropped_events that counts them.
+func (l *Log) Since(seq uint64) ([]Event, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []Event
+	if lost := l.lost(); seq < lost {
+		gap := Event{Seq: lost, Kind: DroppedEvents, Count: lost - seq}
+		gap.stamp()
+		out, seq = append(out, gap), lost
+	}
+	for ; seq < l.last && len(out) < batch; seq++ {
+		out = append(out, l.ring[seq%uint64(l.limit)])
+	}
+	return out, l.wake
+}
+
+// Counts tells how many events there have been, and how many of them the log no longer has.
+func (l *Log) Counts() (total, lost uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last, l.lost()
+}
+
+func (l *Log) lost() uint64 { return l.last - uint64(len(l.ring)) }

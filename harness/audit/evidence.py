@@ -1,0 +1,231 @@
+"""From the folder of one repeat to the tables of evidence, and what is wrong with it on the way.
+
+Only a folder that is no history at all is refused: no `places.json`, or a schema that this version does not know.
+Everything else that cannot be understood is left out and named, and what it might have said is not held against
+anybody: the place or ledger concerned is not *whole*, so that what is absent from it proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from harness.audit import schema
+from harness.audit.engine import Engine
+from harness.errors import HistoryError, Problem
+from harness.ledger.reader import JsonLines, LedgerFile, Line, ledger_files
+from harness.ledger.shapes import Shape
+from harness.model import UNCOMMITTED_SUFFIX, Place
+
+_FAN_OUT_MAX = 1_000_000
+_NO_PRODUCER = {"producer": -1, "epoch": -1, "bseq": -1}
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What was loaded, beside the tables.
+
+    Attributes:
+        places: By name.
+        drained: Whether everything came to rest before the places were read.
+        problems: What could not be read; the repeat is inconclusive.
+    """
+
+    places: Mapping[str, Place]
+    drained: bool
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_places(folder: Path) -> Evidence:
+    """`places.json` of a repeat.
+
+    Raises:
+        HistoryError: There is none, or it says something that cannot be.
+    """
+    path = folder / "places.json"
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        hint = "a history has at least places.json, ledger/ and sightings/ (docs/ledger.md)"
+        reason = error.strerror or "unreadable"
+        raise HistoryError([Problem(f"cannot be read: {reason}", str(path), hint=hint)]) from error
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise HistoryError([Problem(f"not JSON: {error.msg}", str(path), error.lineno, error.colno)]) from error
+    problems = [Problem(message, str(path)) for message in _document_faults(document)]
+    if problems:
+        raise HistoryError(problems)
+    places = [Place(**_known_fields(place)) for place in document["places"]]
+    problems = [Problem(message, str(path)) for message in _place_faults(places)]
+    if problems:
+        raise HistoryError(problems)
+    return Evidence({place.name: place for place in places}, document["drained"])
+
+
+def load(folder: Path, evidence: Evidence, engine: Engine) -> None:
+    """Put everything that the folder says into the engine's tables; problems go to `evidence`.
+
+    Raises:
+        HistoryError: A file is of an unknown schema.
+    """
+    _load_places(evidence, engine)
+    unreadable = [
+        *_load_ledgers(folder, evidence, engine),
+        *_load_sightings(folder, evidence, engine),
+    ]
+    if unreadable:
+        raise HistoryError(unreadable)
+    _load_lines(folder / "positions.jsonl", schema.POSITION, "positions", evidence, engine, needed=True)
+    _load_lines(folder / "transactions.jsonl", schema.OPEN_TRANSACTION, "open_txns", evidence, engine)
+    engine.flush()
+
+
+def source_of(place: str) -> str:
+    """The topic or table that a place is a view of."""
+    return place.removesuffix(UNCOMMITTED_SUFFIX)
+
+
+def _document_faults(document: Any) -> list[str]:
+    if type(document) is not dict:
+        return ["must be an object"]
+    if document.get("schema") != schema.PLACES_SCHEMA:
+        known = f"this version reads schema {schema.PLACES_SCHEMA}"
+        return [f"schema {document.get('schema')!r} is not known: {known}"]
+    fault = schema.PLACES.fault(document)
+    if fault:
+        return [fault.message]
+    faults = []
+    for index, place in enumerate(document["places"]):
+        fault = schema.PLACE.fault(place)
+        if fault:
+            faults.append(f"places[{index}]: {fault.message}")
+    return faults
+
+
+def _place_faults(places: list[Place]) -> list[str]:
+    names = [place.name for place in places]
+    faults = [f"place '{name}' stands twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    for place in places:
+        if place.upstream is not None and place.upstream not in names:
+            faults.append(f"place '{place.name}': its upstream '{place.upstream}' is not a place")
+        if not 0 <= place.least <= _FAN_OUT_MAX or not 0 <= place.most <= _FAN_OUT_MAX:
+            faults.append(f"place '{place.name}': 'least' and 'most' must be 0 to {_FAN_OUT_MAX}")
+    return faults
+
+
+def _known_fields(place: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {name: place[name] for name in Place.__dataclass_fields__ if name in place}
+    fields.setdefault("resource", place["name"])
+    if place["kind"] == "topic" and fields.get("isolation") is None:
+        uncommitted = place["name"].endswith(UNCOMMITTED_SUFFIX)
+        fields["isolation"] = "read_uncommitted" if uncommitted else "read_committed"
+    fields["writers"] = tuple(place.get("writers", ()))
+    return fields
+
+
+def _load_places(evidence: Evidence, engine: Engine) -> None:
+    for place in evidence.places.values():
+        engine.add(
+            "declared",
+            {
+                "place": place.name,
+                "kind": place.kind,
+                "isolation": place.isolation if place.kind == "topic" else None,
+                "source": source_of(place.name),
+                "upstream": place.upstream,
+                "upstream_source": None if place.upstream is None else source_of(place.upstream),
+                "grp": place.group,
+                "least": place.least,
+                "most": place.most,
+            },
+        )
+        for app in dict.fromkeys(place.writers):
+            engine.add("writers", {"place": place.name, "app": app})
+
+
+def _load_ledgers(folder: Path, evidence: Evidence, engine: Engine) -> list[Problem]:
+    unreadable = []
+    read: set[str] = set()
+    for path in ledger_files(folder):
+        file = LedgerFile(path)
+        header = file.header
+        if file.unreadable is not None:
+            unreadable.append(file.unreadable)
+            continue
+        if header is not None and header.process in read:
+            evidence.problems.append(Problem(f"process {header.process} has another ledger already", str(path)))
+            # Its operations cannot be told from the other's, but it proves that the app's ledgers are not complete.
+            _add_process(engine, file, whole=False)
+        elif header is not None:
+            read.add(header.process)
+            for line in file:
+                _load_operation(header.process, line, engine)
+            _add_process(engine, file, whole=file.whole)
+        evidence.problems.extend(file.problems)
+    return unreadable
+
+
+def _add_process(engine: Engine, file: LedgerFile, *, whole: bool) -> None:
+    header = file.header
+    assert header is not None
+    engine.add(
+        "processes",
+        {
+            "process": header.process,
+            "app": header.app,
+            "instance": header.instance,
+            "isolation": header.isolation,
+            "whole": whole,
+        },
+    )
+
+
+_STEP_TABLES = {"send": "announced", "ack": "acked", "poll": "polls"}
+
+
+def _load_operation(process: str, line: Line, engine: Engine) -> None:
+    data = line.data
+    if "note" in data:
+        return
+    if "begin" in data:
+        number = data["begin"]
+        row = {"process": process, "n": number, "kind": data["kind"], "txn": data.get("txn")}
+        engine.add("begun", row)
+    else:
+        number = data["end"]
+        engine.add("ended", {"process": process, "n": number, "outcome": data["outcome"]})
+    for step in data.get("do", ()):
+        for word, table in _STEP_TABLES.items():
+            if word in step:
+                engine.add(table, {**step, "process": process, "n": number})
+
+
+def _load_sightings(folder: Path, evidence: Evidence, engine: Engine) -> list[Problem]:
+    unreadable = []
+    read: set[str] = set()
+    for path in sorted((folder / "sightings").glob("*.jsonl")):
+        file = JsonLines(path)
+        lines = iter(file)
+        header = next(lines, None)
+        if header is None:
+            evidence.problems.extend(file.problems or [Problem("no header: the file is empty", str(path))])
+        elif header.data.get("sightings") != schema.SIGHTINGS_SCHEMA:
+            found = header.data.get("sightings")
+            hint = f"this version reads schema {schema.SIGHTINGS_SCHEMA} (docs/ledger.md)"
+            file.report(header.number, header.raw, f"sightings schema {found!r} is not known", hint=hint)
+            unreadable.append(file.problems[-1])
+        elif file.report_unless(header, schema.SIGHTINGS) and header.data["place"] in read:
+            file.report_field(header, "place", f"'{header.data['place']}' has another file already")
+            evidence.problems.extend(file.problems)
+        else:
+            if file.whole:
+                read.add(header.data["place"])
+                _load_source(header.data, file, lines, engine)
+            evidence.problems.extend(file.problems)
+    _name_missing(folder, read, evidence)
+    return unreadable

@@ -1,0 +1,276 @@
+"""What is asked of a cluster: leaders, end offsets, committed offsets, open transactions, batches."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from kafka import errors as kafka_errors
+from kafka.protocol.admin import (
+    DescribeTransactionsRequest,
+    DescribeTransactionsResponse,
+    ListTransactionsRequest,
+    ListTransactionsResponse,
+)
+from kafka.protocol.consumer import (
+    FetchRequest,
+    FetchResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    OffsetFetchRequest,
+    OffsetFetchResponse,
+)
+from kafka.protocol.metadata import FindCoordinatorRequest, FindCoordinatorResponse
+from kafka.record.memory_records import MemoryRecords
+
+from harness.collect.wire import BrokerAwayError, Brokers
+
+# Versions that kafka-python's classes and every Kafka from 3.0 to 4.4 know.
+_FETCH, _LIST_OFFSETS, _OFFSET_FETCH, _FIND_COORDINATOR = 12, 6, 8, 4
+_FETCH_BYTES = 8 << 20
+_EARLIEST, _LATEST = -2, -1
+_GROUP, _TRANSACTION = 0, 1
+
+R = TypeVar("R")
+
+Partition = tuple[str, int]
+"""(topic, partition)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where a partition begins and ends: first offset, last stable offset, high watermark."""
+
+    low: int
+    stable: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionState:
+    leader: int
+    replicas: int
+    in_sync: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A transaction as its coordinator knows it."""
+
+    transactional_id: str
+    producer: int
+    state: str
+    timeout_ms: int
+    started_ms: int
+
+
+class Cluster:
+    """Questions to one cluster. Not for several threads.
+
+    Raises:
+        BrokerAwayError: From every method: ask again later.
+        EnvironmentFailedError: Another cluster answers on our addresses.
+    """
+
+    def __init__(self, bootstrap: str, cluster_id: str, timeout_s: float = 5.0) -> None:
+        self.brokers = Brokers(bootstrap, cluster_id, timeout_s)
+        self._coordinators: dict[tuple[int, str], int] = {}
+
+    def close(self) -> None:
+        self.brokers.close()
+
+    def partitions(self, topics: Sequence[str]) -> dict[Partition, PartitionState]:
+        """Every partition of these topics."""
+        found: dict[Partition, PartitionState] = {}
+        for topic in self.brokers.metadata(list(topics)).topics:
+            _check(topic.error_code, topic.name)
+            for each in topic.partitions:
+                if each.leader_id < 0:
+                    raise BrokerAwayError(f"{topic.name}/{each.partition_index} has no leader")
+                found[topic.name, each.partition_index] = PartitionState(
+                    each.leader_id, len(each.replica_nodes), len(each.isr_nodes)
+                )
+        return found
+
+    def ends(self, partitions: Mapping[Partition, PartitionState]) -> dict[Partition, Ends]:
+        low = self._offsets(partitions, _EARLIEST, isolation=0)
+        # The last stable offset first: read after the high watermark, it could be past it.
+        stable = self._offsets(partitions, _LATEST, isolation=1)
+        high = self._offsets(partitions, _LATEST, isolation=0)
+        return {each: Ends(low[each], stable[each], high[each]) for each in partitions}
+
+    def _offsets(
+        self, partitions: Mapping[Partition, PartitionState], timestamp: int, isolation: int
+    ) -> dict[Partition, int]:
+        found: dict[Partition, int] = {}
+        topic_class = ListOffsetsRequest.ListOffsetsTopic
+        for leader, topics in _by_leader(partitions).items():
+            wanted = [
+                topic_class(
+                    name=topic,
+                    partitions=[
+                        topic_class.ListOffsetsPartition(
+                            partition_index=part, current_leader_epoch=-1, timestamp=timestamp
+                        )
+                        for part in parts
+                    ],
+                )
+                for topic, parts in topics.items()
+            ]
+            request = ListOffsetsRequest(replica_id=-1, isolation_level=isolation, topics=wanted)
+            answer = self.brokers.call(leader, request, ListOffsetsResponse, _LIST_OFFSETS)
+            for topic in answer.topics:
+                for each in topic.partitions:
+                    _check(each.error_code, f"{topic.name}/{each.partition_index}")
+                    found[topic.name, each.partition_index] = each.offset
+        return found
+
+    def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
+        """A group's committed offsets; None where it never committed.
+
+        Raises:
+            BrokerAwayError: Also while the offsets are part of an open transaction.
+        """
+        group_class = OffsetFetchRequest.OffsetFetchRequestGroup
+        topics = [
+            group_class.OffsetFetchRequestTopics(name=topic, partition_indexes=parts)
+            for topic, parts in _by_topic(partitions).items()
+        ]
+
+        def ask(node: int) -> dict[Partition, int | None]:
+            request = OffsetFetchRequest(
+                groups=[group_class(group_id=group, topics=topics)], require_stable=True
+            )
+            answer = self.brokers.call(node, request, OffsetFetchResponse, _OFFSET_FETCH).groups[0]
+            _check(answer.error_code, f"group {group}")
+            found: dict[Partition, int | None] = {}
+            for topic in answer.topics:
+                for each in topic.partitions:
+                    _check(each.error_code, f"group {group}: {topic.name}/{each.partition_index}")
+                    offset = each.committed_offset
+                    found[topic.name, each.partition_index] = None if offset < 0 else offset
+            return found
+
+        return self._coordinated(_GROUP, group, ask)
+
+    def transactions(self) -> list[Transaction]:
+        """Every transaction that a coordinator knows and that is neither empty nor complete."""
+        found: list[Transaction] = []
+        for node in self.brokers.nodes():
+            request = ListTransactionsRequest(
+                state_filters=["Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence"],
+                producer_id_filters=[],
+            )
+            answer = self.brokers.call(node, request, ListTransactionsResponse, 0)
+            _check(answer.error_code, f"broker {node}")
+            ids = [each.transactional_id for each in answer.transaction_states]
+            if ids:
+                found += self._described(node, ids)
+        return found
+
+    def _described(self, node: int, ids: list[str]) -> Iterator[Transaction]:
+        request = DescribeTransactionsRequest(transactional_ids=ids)
+        answer = self.brokers.call(node, request, DescribeTransactionsResponse, 0)
+        for each in answer.transaction_states:
+            if each.error_code == kafka_errors.TransactionalIdNotFoundError.errno:
+                continue  # it expired between the two requests
+            _check(each.error_code, f"transaction {each.transactional_id}")
+            yield Transaction(
+                each.transactional_id,
+                each.producer_id,
+                each.transaction_state,
+                each.transaction_timeout_ms,
+                each.transaction_start_time_ms,
+            )
+
+    def fetch(self, leader: int, partition: Partition, offset: int, *, isolation: int = 0) -> Fetched:
+        """The batches from `offset` on, as many as fit; the first may begin before it."""
+        topic_class = FetchRequest.FetchTopic
+        wanted = topic_class.FetchPartition(
+            partition=partition[1],
+            current_leader_epoch=-1,
+            fetch_offset=offset,
+            last_fetched_epoch=-1,
+            log_start_offset=-1,
+            partition_max_bytes=_FETCH_BYTES,
+        )
+        request = FetchRequest(
+            replica_id=-1,
+            max_wait_ms=100,
+            min_bytes=1,
+            max_bytes=_FETCH_BYTES,
+            isolation_level=isolation,
+            session_id=0,
+            session_epoch=-1,  # no session
+            topics=[topic_class(topic=partition[0], partitions=[wanted])],
+            forgotten_topics_data=[],
+            rack_id="",
+        )
+        answer = self.brokers.call(leader, request, FetchResponse, _FETCH)
+        _check(answer.error_code, f"broker {leader}")
+        data = answer.responses[0].partitions[0]
+        _check(data.error_code, f"{partition[0]}/{partition[1]}")
+        aborted = {each.producer_id: each.first_offset for each in reversed(data.aborted_transactions or ())}
+        return Fetched(list(_batches(data.records)), aborted)
+
+    def _coordinated(self, kind: int, key: str, ask: Callable[[int], R]) -> R:
+        """Asks the coordinator of a group; looks it up again when it has moved."""
+        node = self._coordinators.get((kind, key))
+        if node is not None:
+            try:
+                return ask(node)
+            except BrokerAwayError:
+                del self._coordinators[kind, key]
+        return ask(self._coordinator(kind, key))
+
+    def _coordinator(self, kind: int, key: str) -> int:
+        request = FindCoordinatorRequest(key_type=kind, coordinator_keys=[key])
+        answer = self.brokers.call_any(request, FindCoordinatorResponse, _FIND_COORDINATOR)
+        found = answer.coordinators[0]
+        _check(found.error_code, f"coordinator of {key}")
+        node = int(found.node_id)
+        self._coordinators[kind, key] = node
+        return node
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Args:
+    batches: kafka-python's record batches.
+    aborted: producer id → first offset of its first aborted transaction; filled at isolation 1.
+    """
+
+    batches: list[Any]
+    aborted: dict[int, int]
+
+
+def _batches(records: bytes | None) -> Iterator[Any]:
+    """The whole batches of an answer; the last may be cut off, and comes again with the next fetch."""
+    if not records:
+        return
+    memory = MemoryRecords(records)
+    while memory.has_next():
+        yield memory.next_batch()
+
+
+def _check(code: int, what: str) -> None:
+    if not code:
+        return
+    error = kafka_errors.for_code(code)
+    raise BrokerAwayError(f"{what}: {error.message}")
+
+
+def _by_topic(partitions: Iterable[Partition]) -> dict[str, list[int]]:
+    topics: dict[str, list[int]] = defaultdict(list)
+    for topic, part in partitions:
+        topics[topic].append(part)
+    return topics
+
+
+def _by_leader(partitions: Mapping[Partition, PartitionState]) -> dict[int, dict[str, list[int]]]:
+    leaders: dict[int, list[Partition]] = defaultdict(list)
+    for partition, state in partitions.items():
+        leaders[state.leader].append(partition)
+    return {leader: _by_topic(own) for leader, own in leaders.items()}

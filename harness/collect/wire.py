@@ -1,0 +1,167 @@
+"""Requests straight to brokers, on kafka-python's protocol classes: batches, producer ids and markers included.
+
+Every connection is used only after the broker on it has named our cluster: a leftover of another run on the same
+addresses would give plausible, false answers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from kafka.protocol.metadata import MetadataRequest, MetadataResponse
+
+from harness.errors import EnvironmentFailedError
+
+METADATA_VERSION = 9
+CLIENT_ID = "eos-chaos-collect"
+
+
+class BrokerAwayError(Exception):
+    """A broker does not answer, or has to be asked again; the message says who, on one line."""
+
+
+class Connection:
+    """One blocking connection; not for several threads.
+
+    Args:
+        timeout_s: For connecting, and for each answer.
+
+    Raises:
+        BrokerAwayError: From every method; the connection is of no use then.
+    """
+
+    def __init__(self, host: str, port: int, timeout_s: float) -> None:
+        self.name = f"{host}:{port}"
+        self._correlation = itertools.count(1)
+        try:
+            self._socket = socket.create_connection((host, port), timeout_s)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            raise BrokerAwayError(f"{self.name} does not answer ({error.strerror or error})") from error
+
+    def call(self, request: Any, response: Any, version: int) -> Any:
+        """Sends one request and decodes its answer as `response` of that version."""
+        request.API_VERSION = version
+        request.with_header(correlation_id=next(self._correlation), client_id=CLIENT_ID)
+        try:
+            self._socket.sendall(request.encode(version=version, header=True, framed=True))
+            size: int = struct.unpack(">i", self._read(4))[0]
+            answer = self._read(size)
+        except OSError as error:
+            self.close()
+            raise BrokerAwayError(f"{self.name} does not answer ({error})") from error
+        return response.decode(answer, version=version, header=True)
+
+    def _read(self, size: int) -> bytes:
+        data = bytearray(size)
+        view = memoryview(data)
+        done = 0
+        while done < size:
+            count = self._socket.recv_into(view[done:])
+            if not count:
+                raise ConnectionError("connection closed")
+            done += count
+        return bytes(data)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Brokers:
+    """The brokers of one cluster, with one connection to each, made when needed and kept.
+
+    Args:
+        bootstrap: `host:port,…`.
+        cluster_id: Ours.
+        timeout_s: For each connection attempt and each answer.
+
+    Raises:
+        BrokerAwayError: From every method.
+        EnvironmentFailedError: Another cluster answers on our addresses.
+    """
+
+    def __init__(self, bootstrap: str, cluster_id: str, timeout_s: float) -> None:
+        self._bootstrap = [(host, int(port)) for host, port in _pairs(bootstrap)]
+        self._cluster_id = cluster_id
+        self._timeout_s = timeout_s
+        self._open: dict[tuple[str, int], Connection] = {}
+        self._addresses: dict[int, tuple[str, int]] = {}
+
+    def call(self, node: int, request: Any, response: Any, version: int) -> Any:
+        """Asks one broker by its node id."""
+        if node not in self._addresses:
+            self.metadata([])
+        if node not in self._addresses:
+            raise BrokerAwayError(f"broker {node} is not in the cluster")
+        address = self._addresses[node]
+        try:
+            return self._call(address, request, response, version)
+        except BrokerAwayError as error:
+            raise BrokerAwayError(f"broker {node} does not answer") from error
+
+    def call_any(self, request: Any, response: Any, version: int) -> Any:
+        """Asks the first broker that answers."""
+        away: list[str] = []
+        for address in self._bootstrap:
+            try:
+                return self._call(address, request, response, version)
+            except BrokerAwayError as error:
+                away.append(str(error))
+        raise BrokerAwayError("; ".join(away))
+
+    def metadata(self, topics: list[str]) -> Any:
+        """The MetadataResponse for these topics; learns the brokers' addresses."""
+        answer = self.call_any(_metadata_request(topics), MetadataResponse, METADATA_VERSION)
+        self._addresses = {broker.node_id: (broker.host, broker.port) for broker in answer.brokers}
+        return answer
+
+    def nodes(self) -> list[int]:
+        """Node ids that the cluster knows as alive."""
+        self.metadata([])
+        return sorted(self._addresses)
+
+    def close(self) -> None:
+        for connection in self._open.values():
+            connection.close()
+        self._open.clear()
+
+    def _call(self, address: tuple[str, int], request: Any, response: Any, version: int) -> Any:
+        kept = self._open.get(address)
+        if kept is not None:
+            try:
+                return kept.call(request, response, version)
+            except BrokerAwayError:
+                del self._open[address]  # it was restarted since: once more, on a new connection
+        connection = self._connect(address)
+        try:
+            return connection.call(request, response, version)
+        except BrokerAwayError:
+            del self._open[address]
+            raise
+
+    def _connect(self, address: tuple[str, int]) -> Connection:
+        connection = Connection(*address, self._timeout_s)
+        found = connection.call(_metadata_request([]), MetadataResponse, METADATA_VERSION).cluster_id
+        if found != self._cluster_id:
+            connection.close()
+            raise EnvironmentFailedError(
+                f"{connection.name} answers for cluster {found}, not for ours ({self._cluster_id}): "
+                "a broker of another run is left on this address"
+            )
+        self._open[address] = connection
+        return connection
+
+
+def _pairs(bootstrap: str) -> Iterator[tuple[str, str]]:
+    for address in bootstrap.split(","):
+        host, _, port = address.rpartition(":")
+        yield host, port
+
+
+def _metadata_request(topics: list[str]) -> Any:
+    wanted = [MetadataRequest.MetadataRequestTopic(name=name) for name in topics]
+    return MetadataRequest(topics=wanted, allow_auto_topic_creation=False)

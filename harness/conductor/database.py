@@ -1,0 +1,48 @@
+"""The tables of one repeat: a schema of its own, so that a table keeps its own name in every repeat."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+
+from harness.apps.tables import create_table_sql
+from harness.errors import EnvironmentFailedError
+from harness.scenario.model import Scenario
+
+CONNECT_S = 5
+
+
+class Database:
+    """
+    Args:
+        dsn: libpq connection string of the environment's database.
+        schema: Made by `create`, with everything in it gone after `drop`.
+    """
+
+    def __init__(self, dsn: str, schema: str) -> None:
+        self._dsn = dsn
+        self._schema = schema
+        self.dsn = psycopg.conninfo.make_conninfo(dsn, options=f"-csearch_path={schema}")
+
+    def create(self, scenario: Scenario) -> None:
+        """The schema and its tables; a table has a unique id only where an app upserts into it."""
+        upserted = {app.target for app in scenario.apps.values() if app.write == "upsert"}
+        with self._connection(self._dsn) as connection:
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._schema)))
+        with self._connection(self.dsn) as connection:
+            for table in scenario.tables:
+                connection.execute(create_table_sql(table, upsert=table in upserted))
+
+    def drop(self) -> None:
+        """Leaves no trace; a database that is gone has none."""
+        try:
+            with self._connection(self._dsn) as connection:
+                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(self._schema)))
+        except EnvironmentFailedError:
+            return
+
+    def _connection(self, dsn: str) -> psycopg.Connection[tuple[object, ...]]:
+        try:
+            return psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_S)
+        except psycopg.OperationalError as error:
+            raise EnvironmentFailedError(f"PostgreSQL does not answer: {error}") from error

@@ -1,0 +1,327 @@
+"""One repeat of one cell, from empty topics to evidence on disk.
+
+    prepare → load ‖ faults → heal → drain → stop → collect
+
+It is turned by one loop on the main thread; every wait is bounded, and what was waited for is told. A repeat never
+ends with a fault still in place: whatever is made registers its clean-up first.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from faults import EventStream, FaultError, HopClient, HopEvent
+from harness.collect import Observer, collect
+from harness.conductor.database import Database
+from harness.conductor.injections import Injection, Stage, injection_of
+from harness.conductor.names import Names
+from harness.conductor.processes import Exit, Instance, Processes
+from harness.environment import Environment
+from harness.errors import EnvironmentFailedError
+from harness.events import AppExited, AppStarted, FaultHealed, FaultInjected, Listener, PhaseStarted
+from harness.model import FaultOutcome, Place, RepeatRecord
+from harness.plan import Cell
+from harness.scenario.model import App
+
+TURN_S = 0.02
+CHECK_ENVIRONMENT_S = 0.5
+CHECK_SETTLED_S = 0.2
+PHASE_S_MAX = 300.0
+"""No load or drain lasts longer, however busy: for hangs, not for speed."""
+STANDSTILL_S = 15.0
+"""Nothing was written down and nothing was waited for in other words for so long: it will not go on by itself."""
+STOP_S = 15.0
+COLLECT_S_MAX = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What all repeats of a run share.
+
+    Args:
+        began: Monotonic time of the run's beginning, for events.
+        interrupted: Whether a person asked to stop.
+    """
+
+    environment: Environment
+    hops: HopClient
+    stream: EventStream
+    listener: Listener
+    began: float
+    interrupted: Callable[[], bool]
+
+    def at(self) -> float:
+        return round(time.monotonic() - self.began, 3)
+
+
+class Repeat:
+    """One repeat. `execute()` runs it; `record()` says what is known of it at any time."""
+
+    def __init__(self, cell: Cell, number: int, folder: Path, names: Names, running: Running) -> None:
+        self._cell = cell
+        self._number = number
+        self._folder = folder
+        self._names = names
+        self._environment = running.environment
+        self._hops = running.hops
+        self._stream = running.stream
+        self._listener = running.listener
+        self._at = running.at
+        self._interrupted = running.interrupted
+        self._places: tuple[Place, ...] = names.places(cell.places)
+        self._reasons: list[str] = []
+        self._seconds: dict[str, float] = {}
+        self._injections: list[Injection] = []
+        self._outcomes: tuple[FaultOutcome, ...] = ()
+        self._wake = threading.Event()
+        self._environment_checked = 0.0
+        self._lost_before = running.stream.lost
+
+    def record(self, *more_reasons: str) -> RepeatRecord:
+        return RepeatRecord(
+            cell=self._cell.label,
+            repeat=self._number,
+            faults=self._outcomes,
+            reasons=(*self._reasons, *more_reasons),
+            seconds=dict(self._seconds),
+        )
+
+    def execute(self) -> RepeatRecord:
+        """
+        Raises:
+            EnvironmentFailedError: A broker, the database or the proxy died; what was written so far stays.
+        """
+        self._folder.mkdir(parents=True)
+        self._write_places(drained=False)
+        with ExitStack() as cleanup:
+            with self._phase("prepare"):
+                observer = Observer(self._environment.bootstrap_direct, self._environment.cluster_id)
+                cleanup.callback(observer.close)
+                processes = self._prepare(observer, cleanup)
+            with self._phase("load"):
+                waiting = self._load(processes, observer)
+            with self._phase("heal"):
+                self._heal()
+            with self._phase("drain"):
+                drained = self._drain(processes, observer, waiting)
+            with self._phase("stop"):
+                self._reasons += processes.stop(STOP_S)
+            self._write_places(drained=drained)
+            with self._phase("collect"):
+                self._collect()
+        return self.record()
+
+    # -- prepare -----------------------------------------------------------------------------------------------
+
+    def _prepare(self, observer: Observer, cleanup: ExitStack) -> Processes:
+        topics = {self._names.topic(name): topic for name, topic in self._cell.scenario.topics.items()}
+        cleanup.callback(observer.delete_topics, list(topics))
+        observer.create_topics(topics)
+        database = Database(self._environment.postgres_dsn, self._names.schema)
+        if self._cell.scenario.tables:
+            cleanup.callback(database.drop)
+            database.create(self._cell.scenario)
+        processes = Processes(
+            list(self._instances(database, cleanup)), self._folder, self._app_started, self._app_exited
+        )
+        cleanup.callback(self._clear)
+        cleanup.callback(processes.kill)
+        helpers = cleanup.enter_context(ThreadPoolExecutor(thread_name_prefix="faults"))
+        stage = Stage(self._environment, self._hops, self._stream, processes, self._folder, self._names.suffix, helpers)
+        wake = _waker(self._wake)
+        self._stream.subscribe(None, wake)
+        cleanup.callback(self._stream.unsubscribe, None, wake)
+        self._injections = [injection_of(fault, stage) for fault in self._cell.scenario.faults]
+        cleanup.callback(self._heal)  # whatever happens, no fault stays
+        for injection in self._injections:
+            injection.prepare()
+        return processes
+
+    def _instances(self, database: Database, cleanup: ExitStack) -> Iterator[Instance]:
+        for app in self._cell.scenario.apps.values():
+            for number in range(1, app.instances + 1):
+                lane = self._environment.lease_lane()
+                cleanup.callback(self._environment.release_lane, lane)
+                yield Instance(
+                    app=app.name,
+                    kind=app.kind,
+                    number=number,
+                    lane=lane,
+                    config=self._config(app, number, lane.bootstrap, database),
+                )
+
+    def _config(self, app: App, number: int, bootstrap: str, database: Database) -> dict[str, Any]:
+        def topic(name: str | None) -> dict[str, str] | None:
+            return {"place": name, "topic": self._names.topic(name)} if name else None
+
+        into_table = app.kind == "sink"
+        transactional = app.commit == "in_transaction"
+        return {
+            "app": app.name,
+            "instance": number,
+            "instances": app.instances,
+            "client": app.client,
+            "bootstrap": bootstrap,
+            "from": topic(app.source),
+            "to": None if into_table else topic(app.target),
+            "group": self._names.group(app.name) if app.source else None,
+            "transactional_id": self._names.transactional_id(app.name, number) if transactional else None,
+            "batch": app.batch,
+            "batch_wait_s": app.batch_wait_s,
+            "records": app.records,
+            "keys": app.keys,
+            "seed": self._cell.seed + self._number,
+            "commit": app.commit,
+            "write": app.write,
+            "dsn": database.dsn if into_table else None,
+            "table": {"place": app.target, "name": app.target} if into_table else None,
+            "producer": dict(app.producer),
+            "consumer": dict(app.consumer),
+        }
+
+    # -- load, heal, drain -------------------------------------------------------------------------------------
+
+    def _load(self, processes: Processes, observer: Observer) -> str:
+        """Until everything has arrived and every fault has had its turn; returns what it still waited for."""
+        for instance in processes.instances:
+            processes.start(instance)
+        for injection in self._injections:
+            injection.arm()
+
+        def waiting() -> str:
+            if not processes.producers_finished():
+                return "a producer has not sent everything"
+            pending = next((i for i in self._injections if i.pending), None)
+            return f"{pending.label} has not fired yet" if pending else self._unsettled(observer)
+
+        return self._turn_until(processes, waiting)
+
+    def _drain(self, processes: Processes, observer: Observer, waited: str) -> bool:
+        """Whether everything has arrived, the ISR is full and no transaction is open.
+
+        When the load stood still and healing changed nothing, waiting as long again would prove nothing.
+        """
+        if self._reasons or self._interrupted():
+            return False
+        if waited and not any(i.healed_late for i in self._injections):
+            return False
+        return not self._turn_until(processes, lambda: self._unsettled(observer))
+
+    def _unsettled(self, observer: Observer) -> str:
+        groups = {}
+        for place in self._places:
+            if place.group and place.upstream:
+                groups[place.group] = self._names.topic(place.upstream)
+        topics = [self._names.topic(name) for name in self._cell.scenario.topics]
+        return observer.settled(groups, topics) or ""
+
+    def _turn_until(self, processes: Processes, waiting: Callable[[], str]) -> str:
+        """Turn the repeat until `waiting` returns nothing; else what it still waited for when it gave up."""
+        clock = time.monotonic
+        deadline = clock() + PHASE_S_MAX
+        moved, before, next_look, what = clock(), ("", 0), 0.0, ""
+        while True:
+            self._turn(processes)
+            busy = any(i.busy for i in self._injections) or processes.restarting()
+            if self._reasons or self._interrupted():
+                return self._reasons[0] if self._reasons else "interrupted"
+            if not busy and clock() >= next_look:
+                what = waiting()
+                next_look = clock() + CHECK_SETTLED_S
+                if not what:
+                    return ""
+            state = (what, self._ledger_bytes())
+            if busy or state != before:
+                moved, before = clock(), state
+            if clock() - moved > STANDSTILL_S or clock() > deadline:
+                return what or "a fault to end"
+            self._wake.wait(TURN_S)
+            self._wake.clear()
+
+    def _turn(self, processes: Processes) -> None:
+        now = time.monotonic()
+        processes.poll()
+        for injection in self._injections:
+            fired = injection.fired
+            injection.poll()
+            if injection.fired != fired:
+                self._listener(FaultInjected(at=self._at(), fault=injection.label, evidence=injection.facts()))
+        if now - self._environment_checked > CHECK_ENVIRONMENT_S:
+            self._environment_checked = now
+            self._environment.check()
+            if self._stream.gone:
+                raise EnvironmentFailedError(f"the proxy is gone: {self._stream.gone}")
+
+    def _heal(self) -> None:
+        """Heal everything and note what became of it; the second call finds nothing to do."""
+        if self._outcomes:
+            return
+        outcomes = []
+        for injection in reversed(self._injections):  # the last injected is healed first
+            outcomes.append(injection.heal())
+            if injection.fired:
+                self._listener(FaultHealed(at=self._at(), fault=injection.label, healed=outcomes[-1].healed))
+        self._outcomes = tuple(reversed(outcomes))
+        if self._stream.lost > self._lost_before:
+            self._reasons.append(f"{self._stream.lost - self._lost_before} events of the proxy were lost")
+
+    def _clear(self) -> None:
+        """The apps have ended: the lanes are as they were before they are leased again."""
+        for injection in self._injections:
+            try:
+                injection.clear()
+            except FaultError as error:
+                self._reasons.append(str(error))
+
+    # -- collect -----------------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        self._reasons += collect(
+            bootstrap=self._environment.bootstrap_direct,
+            cluster_id=self._environment.cluster_id,
+            dsn=self._environment.postgres_dsn,
+            places=self._places,
+            out=self._folder,
+            deadline_s=COLLECT_S_MAX,
+        )
+
+    def _write_places(self, *, drained: bool) -> None:
+        facts = {"schema": 1, "places": [asdict(place) for place in self._places], "drained": drained}
+        (self._folder / "places.json").write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+
+    # -- small things ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _phase(self, phase: str) -> Iterator[None]:
+        self._listener(PhaseStarted(at=self._at(), cell=self._cell.label, repeat=self._number, phase=phase))
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[phase] = round(time.monotonic() - began, 3)
+
+    def _ledger_bytes(self) -> int:
+        return sum(path.stat().st_size for path in (self._folder / "ledger").iterdir())
+
+    def _app_started(self, instance: Instance, pid: int) -> None:
+        self._listener(AppStarted(at=self._at(), process=instance.process, pid=pid))
+
+    def _app_exited(self, exit_: Exit) -> None:
+        if exit_.reason:
+            self._reasons.append(exit_.reason)
+        event = AppExited(at=self._at(), process=exit_.process, exit_code=exit_.code, expected=not exit_.reason)
+        self._listener(event)
+
+
+def _waker(wake: threading.Event) -> Callable[[HopEvent], None]:
+    """A frame that is held should not wait for the next turn."""
+    return lambda event: wake.set() if event.kind in ("held", "lost") else None

@@ -1,0 +1,1 @@
+"""Scenario → cells, seeds, places, expectations per cell and place, health warnings."""

@@ -1,0 +1,1 @@
+"""Text → Scenario: YAML with line marks, located errors, did-you-mean, triggers."""

@@ -1,0 +1,145 @@
+"""pydantic's errors → located problems in the words of a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from harness.errors import Problem
+from harness.scenario.document import Path, View
+from harness.scenario.faults import KINDS, kind_of
+from harness.scenario.grammar import APP_KINDS, ExpectEntry, ScenarioFile
+from harness.scenario.model import Table, Topic
+from harness.scenario.strict import Strict
+from harness.scenario.triggers import did_you_mean, join_hints, shown
+
+_SECTIONS: Mapping[str, type[Strict]] = {"topics": Topic, "tables": Table, "expect": ExpectEntry}
+
+_TYPES = {
+    "int_type": "a whole number",
+    "string_type": "text",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+def problems_of(error: ValidationError, view: View) -> Iterator[tuple[Path, Problem]]:
+    """Each mistake with the path of the value it is about; none for what the YAML reader refused already."""
+    for detail in error.errors(include_url=False):
+        path = _path(detail, view.data)
+        if not view.is_broken(path):
+            yield path, _problem(path, detail, view)
+
+
+def where(path: Path) -> str:
+    """A path as people write it: `apps.sink.write`, `faults[0].at`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".") or "the scenario"
+
+
+def model_at(path: Path, data: Mapping[str, Any]) -> type[Strict] | None:
+    """The model whose keys stand at `path`; None where keys are names or properties."""
+    if not path:
+        return ScenarioFile
+    if len(path) != 2:
+        return None
+    section, entry = path[0], data.get(str(path[0]), {})[path[1]]
+    if section == "faults":
+        return KINDS.get(kind_of(entry) or "")
+    if section == "apps" and isinstance(entry, Mapping):
+        return APP_KINDS.get(str(entry.get("is")))
+    return _SECTIONS.get(str(section))
+
+
+def keys_hint(word: object, model: type[Strict] | None) -> str:
+    """Did you mean, and the keys that `model` takes beside the one that names a fault's kind."""
+    if model is None:
+        return ""
+    keys = [key for key in model.yaml_keys() if key != getattr(model, "kind", None)]
+    return join_hints(did_you_mean(str(word), keys), f"keys of {model.thing}: {', '.join(keys)}")
+
+
+def _path(detail: ErrorDetails, data: Mapping[str, Any]) -> Path:
+    """pydantic's location without the tags of unions and with nothing that the file does not have.
+
+    The name of a missing key stays: it is the last part.
+    """
+    path: Path = ()
+    node: Any = data
+    location = [part for part in detail["loc"] if not _is_tag(part)]
+    for index, part in enumerate(location):
+        last_and_missing = detail["type"] == "missing" and index == len(location) - 1
+        if last_and_missing or (isinstance(node, dict) and part in node):
+            path = (*path, part)
+            node = None if last_and_missing else node[part]
+        elif isinstance(node, list) and isinstance(part, int) and part < len(node):
+            path, node = (*path, part), node[part]
+    key = detail.get("ctx", {}).get("key")
+    return (*path, key) if key and isinstance(node, dict) and key in node else path
+
+
+def _is_tag(part: str | int) -> bool:
+    return isinstance(part, str) and part.startswith("<") and part.endswith(">")
+
+
+def _problem(path: Path, detail: ErrorDetails, view: View) -> Problem:
+    kind, ctx, value = detail["type"], detail.get("ctx", {}), detail["input"]
+    if kind == "refused":
+        return view.problem(path, f"{where(path)}: {ctx['message']}", ctx["hint"], at_value=True)
+    if kind == "extra_forbidden":
+        model = model_at(path[:-1], view.data)
+        message = f"unknown key {shown(path[-1])} in {where(path[:-1])}"
+        return view.problem(path, message, keys_hint(path[-1], model))
+    if kind == "missing":
+        model = model_at(path[:-1], view.data)
+        return view.problem(path[:-1], f"{where(path[:-1])} has no {shown(path[-1])}", keys_hint("", model))
+    if kind.startswith("union_tag"):
+        return _nothing_known(path, value, view)
+    message, hint = _plain(path, kind, ctx, value, at_key=detail["loc"][-1:] == ("[key]",))
+    return view.problem(path, message, hint, at_value=detail["loc"][-1:] != ("[key]",))
+
+
+def _plain(path: Path, kind: str, ctx: Mapping[str, Any], value: object, *, at_key: bool) -> tuple[str, str]:
+    """Message and hint of an error that needs nothing but itself."""
+    here = where(path)
+    if kind == "literal_error":
+        values = [value.strip("'") for value in str(ctx["expected"]).replace(" or ", ", ").split(", ")]
+        return f"{here} cannot be {shown(value)}", join_hints(
+            did_you_mean(str(value), values), f"values: {', '.join(values)}"
+        )
+    if kind in _TYPES:
+        return f"{here} must be {_TYPES[kind]}, not {shown(value)}", ""
+    if kind in ("greater_than_equal", "less_than_equal"):
+        bound = f"at least {ctx['ge']}" if "ge" in ctx else f"at most {ctx['le']}"
+        return f"{here} must be {bound}, not {shown(value)}", ""
+    if kind == "string_pattern_mismatch":
+        what = f"{shown(value)} is no name" if at_key else f"{here} cannot be {shown(value)}"
+        return what, "letters, digits, '-' and '_', a letter first, at most 40"
+    if kind in ("too_short", "string_too_short"):
+        return f"{here} is empty", ""
+    if kind in ("too_long", "string_too_long"):
+        return f"{here} is longer than {ctx['max_length']}", ""
+    return f"{here}: {kind.replace('_', ' ')}", ""
+
+
+def _nothing_known(path: Path, value: object, view: View) -> Problem:
+    """An app without a known `is`, or a fault that names no kind."""
+    if not isinstance(value, Mapping):
+        return view.problem(path, f"{where(path)} must be a mapping, not {shown(value)}", at_value=True)
+    if path[:1] == ("apps",):
+        kinds = f"values: {', '.join(APP_KINDS)}"
+        if "is" not in value:
+            return view.problem(path, f"{where(path)} has no 'is'", kinds)
+        hint = join_hints(did_you_mean(str(value["is"]), APP_KINDS), kinds)
+        message = f"{where((*path, 'is'))} cannot be {shown(value['is'])}"
+        return view.problem((*path, "is"), message, hint, at_value=True)
+    faults = sorted(KINDS)
+    near = next(filter(None, (did_you_mean(str(key), faults) for key in value)), "")
+    message = f"{where(path)} does not name a fault"
+    return view.problem(path, message, join_hints(near, f"faults: {', '.join(faults)}"))

@@ -1,0 +1,177 @@
+"""Process faults on real child processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from faults import ProcessError, ProcessHandle
+
+Spawn = Callable[..., "subprocess.Popen[str]"]
+
+IGNORES_SIGTERM = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+)
+ENDS_ON_SIGTERM = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(3)); print(flush=True); time.sleep(60)"
+BUSY_WITH_THREADS = """
+import threading
+def spin():
+    while True:
+        pass
+for _ in range(3):
+    threading.Thread(target=spin, daemon=True).start()
+print(flush=True)
+spin()
+"""
+HAS_CHILD = (
+    "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+)
+
+
+@pytest.fixture
+def spawn() -> Iterator[Spawn]:
+    children: list[subprocess.Popen[str]] = []
+
+    def start(*command: str) -> "subprocess.Popen[str]":
+        children.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return children[-1]
+
+    yield start
+    for child in children:
+        child.kill()
+        child.wait()
+        if child.stdout:
+            child.stdout.close()
+
+
+def python(spawn: Spawn, code: str) -> "subprocess.Popen[str]":
+    """Started, and past its first line of output."""
+    child = spawn(sys.executable, "-c", code)
+    assert child.stdout
+    child.stdout.readline()
+    return child
+
+
+def test_a_crash_is_seen_and_left_to_its_owner(spawn: Spawn) -> None:
+    child = spawn("sleep", "60")
+    evidence = ProcessHandle.of(child.pid).crash()
+    assert (evidence.fired, evidence.bit, evidence.why) == (1, True, "")
+    assert evidence.facts["exit_code"] == -signal.SIGKILL
+    assert evidence.facts["signalled_ns"] <= evidence.facts["exited_ns"] <= time.monotonic_ns()
+    assert child.wait(1) == -signal.SIGKILL
+
+
+def test_a_crash_reaps_when_it_is_told_how(spawn: Spawn) -> None:
+    child = spawn("sleep", "60")
+    handle = ProcessHandle.of(child.pid, reap=child.wait)
+    assert handle.crash().facts["exit_code"] == -signal.SIGKILL
+    assert child.returncode == -signal.SIGKILL
+    assert not handle.alive()
+
+
+def test_a_crash_races_with_its_owners_wait(spawn: Spawn) -> None:
+    child = spawn("sleep", "60")
+    owner = threading.Thread(target=child.wait)
+    owner.start()
+    assert ProcessHandle.of(child.pid).crash().bit
+    owner.join(5)
+    assert child.returncode == -signal.SIGKILL
+
+
+def test_what_is_dead_cannot_be_crashed(spawn: Spawn) -> None:
+    child = spawn("true")
+    handle = ProcessHandle(child.pid, time.time(), reap=child.wait)
+    time.sleep(0.2)  # now a zombie: signals to it succeed, and mean nothing
+    assert not handle.alive()
+    for fault in (handle.crash, handle.stop, handle.pause, handle.resume):
+        evidence = fault()
+        assert (evidence.fired, evidence.bit) == (0, False)
+        assert "was gone" in evidence.why
+    child.wait()
+    assert not handle.crash().bit
+
+
+def test_a_recycled_pid_is_never_signalled(spawn: Spawn) -> None:
+    child = spawn("sleep", "60")
+    stranger = ProcessHandle(child.pid, ProcessHandle.of(child.pid).started - 60)
+    assert not stranger.alive()
+    assert not stranger.crash().bit
+    assert child.poll() is None
+
+
+def test_no_such_process(spawn: Spawn) -> None:
+    child = spawn("true")
+    child.wait()
+    with pytest.raises(ProcessError, match=f"no process {child.pid}"):
+        ProcessHandle.of(child.pid)
+
+
+def test_a_stop_lets_the_process_end_by_itself(spawn: Spawn) -> None:
+    child = python(spawn, ENDS_ON_SIGTERM)
+    evidence = ProcessHandle.of(child.pid).stop()
+    assert evidence.bit
+    assert evidence.facts["exit_code"] == 3
+
+
+def test_a_stop_that_is_ignored_does_not_bite(spawn: Spawn) -> None:
+    child = python(spawn, IGNORES_SIGTERM)
+    evidence = ProcessHandle.of(child.pid).stop(wait_s=0.2)
+    assert (evidence.fired, evidence.bit) == (1, False)
+    assert "still there 0.2 s after SIGTERM" in evidence.why
+
+
+def test_a_pause_stops_every_thread_and_the_clock_of_the_process(spawn: Spawn) -> None:
+    child = python(spawn, BUSY_WITH_THREADS)
+    handle = ProcessHandle.of(child.pid)
+    assert handle.pause().bit
+    assert handle.alive()
+    time.sleep(0.3)
+    evidence = handle.resume()
+    assert (evidence.fired, evidence.bit, evidence.why) == (1, True, "")
+    assert evidence.facts["cpu_s_while_stopped"] == 0
+    assert evidence.facts["stopped_ms"] >= 300
+
+
+def test_a_pause_that_somebody_else_ends_does_not_bite(spawn: Spawn) -> None:
+    child = spawn("sleep", "60")
+    handle = ProcessHandle.of(child.pid)
+    handle.pause()
+    os.kill(child.pid, signal.SIGCONT)
+    time.sleep(0.1)
+    evidence = handle.resume()
+    assert not evidence.bit
+    assert "not stopped any more" in evidence.why
+
+
+def test_resume_is_harmless_and_repeatable(spawn: Spawn) -> None:
+    child = spawn("sleep", "60")
+    handle = ProcessHandle.of(child.pid)
+    assert handle.resume().why == f"process {child.pid} was not paused"
+    handle.pause()
+    assert handle.resume().bit
+    assert (handle.resume().fired, handle.alive()) == (0, True)
+
+
+def test_a_paused_process_can_be_crashed(spawn: Spawn) -> None:
+    child = spawn("sleep", "60")
+    handle = ProcessHandle.of(child.pid, reap=child.wait)
+    handle.pause()
+    assert handle.crash().bit
+    healed = handle.resume()
+    assert (healed.fired, healed.bit) == (1, False)
+
+
+def test_a_process_that_is_not_our_child(spawn: Spawn) -> None:
+    parent = spawn(sys.executable, "-c", HAS_CHILD)
+    assert parent.stdout
+    grandchild = ProcessHandle.of(int(parent.stdout.readline()))
+    assert grandchild.pause().bit
+    assert grandchild.resume().bit
+    evidence = grandchild.crash()
+    assert evidence.bit
+    assert evidence.facts["exit_code"] is None  # only a parent may know
+    assert not grandchild.alive()
