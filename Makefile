@@ -4,6 +4,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
+GO = $$($(CURDIR)/$(BIN)/python -c 'from harness.environment.tools import go_program; print(go_program())')
 STAMP := .venv/.installed
 
 .PHONY: help
@@ -41,7 +42,7 @@ test-unit: $(STAMP) ## The tests that need nothing but Python, in seconds
 
 .PHONY: test-proxy
 test-proxy: setup ## The proxy's tests, with the race detector where a C compiler is there
-	cd compose/eosproxy && GO="$$(../../$(BIN)/python -m harness.environment.tools go)"; \
+	cd compose/eosproxy && GO="$(GO)"; \
 	if command -v cc >/dev/null; then "$$GO" test -race ./...; else "$$GO" test ./...; fi
 
 .PHONY: lint
@@ -50,7 +51,7 @@ lint: setup ## ruff, mypy --strict, import-linter, gofmt, go vet
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	cd compose/eosproxy && GO="$$(../../$(BIN)/python -m harness.environment.tools go)"; \
+	cd compose/eosproxy && GO="$(GO)"; \
 	"$$GO" vet ./... && test -z "$$("$$(dirname "$$GO")/gofmt" -l . | tee /dev/stderr)"
 
 .PHONY: lock

@@ -20,7 +20,7 @@ from harness.errors import HistoryError, Problem
 from harness.events import Event, Listener, RunFinished
 from harness.model import Audit, FaultOutcome, RepeatRecord
 from harness.plan import Cell, Plan, make_plan
-from harness.report import folder as layout
+from harness import run_folder as layout
 from harness.report.events import EventLog
 from harness.report.json import write_json
 from harness.scenario import load

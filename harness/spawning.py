@@ -1,6 +1,6 @@
 """Start a child that cannot outlive the thread that started it.
 
-PR_SET_PDEATHSIG makes the kernel send SIGKILL to the child when the *thread* that forked it ends, so only the main
+PR_SET_PDEATHSIG makes the kernel send a signal to the child when the *thread* that forked it ends, so only the main
 thread may spawn. A harness crash once left brokers running, and the next run's clients silently used them: plausible
 false results.
 """
@@ -9,39 +9,30 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def die_with_parent(parent: int) -> Callable[[], None]:
-    """For `preexec_fn`: runs in the child, after its user was changed (a change of user clears the setting)."""
-
-    def tie() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died between fork and prctl: no signal will come
-            os._exit(1)
-
-    return tie
-
-
 def spawn(
     argv: Sequence[str | Path],
     *,
     log: Path,
-    env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     user: str | None = None,
+    death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
     """Start `argv` in a session of its own, its output appended to `log`.
 
     Args:
-        user: The OS user to run as; None for our own.
+        user: The OS user to run as, with that user's group alone; None for our own.
+        death_signal: What the kernel sends it when we die.
 
     Raises:
         OSError: The program cannot be started.
@@ -53,9 +44,19 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=None if env is None else dict(env),
             cwd=cwd,
             user=user,
+            group=pwd.getpwnam(user).pw_gid if user else None,
+            extra_groups=[] if user else None,
             start_new_session=True,
-            preexec_fn=die_with_parent(os.getpid()),  # noqa: PLW1509  the main thread alone spawns; no other way to set it
+            preexec_fn=_die_with(os.getpid(), death_signal),  # noqa: PLW1509  the main thread alone spawns
         )
+
+
+def _die_with(parent: int, death_signal: signal.Signals) -> Callable[[], None]:
+    def tie() -> None:  # runs in the child, after its user was changed: that would clear the setting
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal))
+        if os.getppid() != parent:  # it died between fork and prctl: no signal will come
+            os._exit(1)
+
+    return tie

@@ -24,7 +24,7 @@ def audit(folder: Path, as_json: bool) -> int:
     A run folder is judged by its own scenario. A history without expectations exits 1 on any finding that is
     not legal, 3 when it cannot be judged.
     """
-    from harness.report.folder import is_history, is_run_folder
+    from harness.run_folder import is_history, is_run_folder
 
     if is_run_folder(folder):
         return _audit_run(folder, as_json)
@@ -35,7 +35,7 @@ def audit(folder: Path, as_json: bool) -> int:
 
 def _audit_run(folder: Path, as_json: bool) -> int:
     from harness.cli.console import result_console
-    from harness.report.folder import SCENARIO
+    from harness.run_folder import SCENARIO
     from harness.report.json import as_json as text_of
     from harness.report.terminal import print_report
     from harness.session import judge_run_folder

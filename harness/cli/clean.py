@@ -11,9 +11,6 @@ def clean(cache: bool) -> int:
     """Stop and remove what earlier runs left: kept environments, leftover processes, their folders."""
     from harness.environment import clean as remove
 
-    removed = remove(cache=cache)
-    for line in removed:
-        click.echo(f"removed {line}")
-    if not removed:
-        click.echo("nothing to remove")
+    for line in remove(cache=cache) or ["nothing to remove"]:
+        click.echo(line)
     return 0

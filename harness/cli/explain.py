@@ -19,7 +19,7 @@ def explain(folder: Path, record: str) -> int:
     DIR is a run folder (every repeat that knows the record is shown) or the folder of one repeat.
     """
     from harness.audit import life, render
-    from harness.report.folder import is_history, repeat_folders
+    from harness.run_folder import is_history, repeat_folders
 
     folders = [folder] if is_history(folder) else repeat_folders(folder)
     if not folders:

@@ -5,6 +5,6 @@ background thread (`faults.hops.EventStream`) that only queues. What is injected
 `on_repeat`, which judges. What is not done: auditing; the conductor never sees what the auditor finds.
 """
 
-from harness.conductor.run import Conducted, repeat_folder, run_plan
+from harness.conductor.run import Conducted, run_plan
 
-__all__ = ["Conducted", "repeat_folder", "run_plan"]
+__all__ = ["Conducted", "run_plan"]

@@ -10,6 +10,8 @@ from harness.errors import EnvironmentFailedError
 from harness.scenario.model import Scenario
 
 CONNECT_S = 5
+LOCK_S = 10
+_END_BACKENDS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
 
 
 class Database:
@@ -22,7 +24,7 @@ class Database:
     def __init__(self, dsn: str, schema: str) -> None:
         self._dsn = dsn
         self._schema = schema
-        self.dsn = psycopg.conninfo.make_conninfo(dsn, options=f"-csearch_path={schema}")
+        self.dsn = psycopg.conninfo.make_conninfo(dsn, options=f"-csearch_path={schema}", application_name=schema)
 
     def create(self, scenario: Scenario) -> None:
         """The schema and its tables; a table has a unique id only where an app upserts into it."""
@@ -34,12 +36,19 @@ class Database:
                 connection.execute(create_table_sql(table, upsert=table in upserted))
 
     def drop(self) -> None:
-        """Leaves no trace; a database that is gone has none."""
+        """Leaves no trace; a database that is gone has none.
+
+        The backend of an app that was killed may still hold its locks: it is ended first, for it would block us.
+        """
         try:
             with self._connection(self._dsn) as connection:
+                connection.execute(_END_BACKENDS, (self._schema,))
+                connection.execute(f"SET lock_timeout = '{LOCK_S}s'")
                 connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(self._schema)))
         except EnvironmentFailedError:
             return
+        except psycopg.Error as error:
+            raise EnvironmentFailedError(f"the schema {self._schema} could not be dropped: {error}") from error
 
     def _connection(self, dsn: str) -> psycopg.Connection[tuple[object, ...]]:
         try:

@@ -30,6 +30,7 @@ from harness.errors import EnvironmentFailedError
 from harness.events import AppExited, AppStarted, FaultHealed, FaultInjected, Listener, PhaseStarted
 from harness.model import FaultOutcome, Place, RepeatRecord
 from harness.plan import Cell
+from harness.run_folder import PLACES
 from harness.scenario.model import App
 
 TURN_S = 0.02
@@ -296,7 +297,7 @@ class Repeat:
 
     def _write_places(self, *, drained: bool) -> None:
         facts = {"schema": 1, "places": [asdict(place) for place in self._places], "drained": drained}
-        (self._folder / "places.json").write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        (self._folder / PLACES).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
     # -- small things ------------------------------------------------------------------------------------------
 

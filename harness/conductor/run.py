@@ -18,6 +18,7 @@ from types import FrameType
 import orjson
 
 from faults import EventStream, HopClient
+from harness import run_folder as layout
 from harness.conductor.names import Names
 from harness.conductor.repeat import Repeat, Running
 from harness.environment import Environment
@@ -65,10 +66,6 @@ class _Interrupts:
                 signal.signal(number, handler)
 
 
-def repeat_folder(run_folder: Path, cell: Cell, repeat: int) -> Path:
-    return run_folder / "cells" / cell.label / f"repeat-{repeat}"
-
-
 def run_plan(
     plan: Plan,
     environment: Environment,
@@ -98,7 +95,7 @@ def run_plan(
             for number in range(1, plan.repeat + 1):
                 if interrupts.asked or failure:
                     break
-                folder = repeat_folder(run_folder, cell, number)
+                folder = layout.repeat_folder(run_folder, cell.label, number)
                 listener(RepeatStarted(at=running.at(), cell=cell.label, repeat=number, repeats=plan.repeat))
                 repeat = Repeat(cell, number, folder, Names(f"{token}-{index}-{number}"), running)
                 record, failure = _executed(repeat)
@@ -134,5 +131,5 @@ def _write(folder: Path, record: RepeatRecord) -> None:
     """`repeat.json` and, one a line, `faults.jsonl`: what `audit DIR` needs to judge the repeat again."""
     facts = asdict(record)
     faults = facts.pop("faults")
-    (folder / "repeat.json").write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
-    (folder / "faults.jsonl").write_bytes(b"".join(orjson.dumps(fault) + b"\n" for fault in faults))
+    (folder / layout.REPEAT).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+    (folder / layout.FAULTS).write_bytes(b"".join(orjson.dumps(fault) + b"\n" for fault in faults))

@@ -1,25 +1,19 @@
-"""Child processes that cannot outlive us, and what to say of one that died.
-
-PR_SET_PDEATHSIG acts when the *thread* that forked ends, so only the main thread spawns. A harness crash once left
-brokers running, and the next run's clients silently used them: plausible false results.
-"""
+"""The components of a cluster as child processes, and what to say of one that died."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import pwd
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
+from harness import spawning
+
 _TAIL_BYTES = 32768
 _STACK_FRAME = re.compile(r"\s+(at |\.\.\. \d+ more)")
 
@@ -61,25 +55,13 @@ def spawn(
     """Start a program in a session of its own; its output is appended to the last of `logs`.
 
     Args:
-        user: The OS user to run as, with that user's groups; None for our own.
+        user: The OS user to run as, with that user's group alone; None for our own.
         death_signal: What the kernel sends it when we die.
 
     Raises:
         OSError: It cannot be started.
     """
-    with logs[-1].open("ab") as output:
-        process = subprocess.Popen(
-            [str(part) for part in argv],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd=cwd,
-            user=user,
-            group=pwd.getpwnam(user).pw_gid if user else None,
-            extra_groups=[] if user else None,
-            start_new_session=True,
-            preexec_fn=_die_with(os.getpid(), death_signal),
-        )
+    process = spawning.spawn(argv, log=logs[-1], cwd=cwd, user=user, death_signal=death_signal)
     return Child(component, process, psutil.Process(process.pid).create_time(), logs)
 
 
@@ -118,12 +100,3 @@ def how_it_ended(returncode: int | None) -> str:
     if returncode < 0:
         return f"was killed by {signal.Signals(-returncode).name}"
     return f"exited with code {returncode}"
-
-
-def _die_with(parent: int, death_signal: signal.Signals) -> Callable[[], None]:
-    def tie() -> None:  # runs in the child, after its user was changed: that would clear the setting
-        _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal))
-        if os.getppid() != parent:  # it died between fork and prctl: no signal will come
-            os._exit(1)
-
-    return tie

@@ -41,9 +41,7 @@ def find_format_template(kafka_version: str) -> Path | None:
     return folder.resolve() if folder.is_dir() else None
 
 
-def ensure_format_template(
-    java: Tool, classpath: Sequence[str], kafka_version: str, progress: Progress
-) -> Path:
+def ensure_format_template(java: Tool, classpath: Sequence[str], kafka_version: str, progress: Progress) -> Path:
     """Kafka's own formatted storage, to be copied; only inside `store.writing`.
 
     Raises:
@@ -58,9 +56,7 @@ def ensure_format_template(
         node = work / "node"
         write_node(topology, 1, node, cluster_id=cluster_id, format_template=None)
         arguments = ("format", "-t", cluster_id, "-c", broker_argument(node))
-        argv = java_argv(
-            str(java.path), tuple(classpath), node, "kafka.tools.StorageTool", *arguments, flags=[]
-        )
+        argv = java_argv(str(java.path), tuple(classpath), node, "kafka.tools.StorageTool", *arguments, flags=[])
         done = subprocess.run(
             argv, capture_output=True, text=True, errors="replace", timeout=_FORMAT_S, check=False, cwd=work
         )
@@ -135,9 +131,7 @@ def _train(java: Tool, classpath: Sequence[str], template: Path, output: Path, w
             broker.process.terminate()
             broker.process.wait(_DUMP_S)
         except subprocess.TimeoutExpired as error:
-            raise EnvironmentFailedError(
-                f"the JVM did not write its class archive within {_DUMP_S} s"
-            ) from error
+            raise EnvironmentFailedError(f"the JVM did not write its class archive within {_DUMP_S} s") from error
         finally:
             broker.process.kill()
             broker.process.wait()

@@ -39,7 +39,7 @@ from harness.environment.ports import allowed_blocks, claim_block
 from harness.environment.postgres import copy_data, postgres_argv
 from harness.environment.proxy import answers, make_hops, proxy_argv
 from harness.environment.spec import ClusterSpec
-from harness.errors import EosChaosError, EnvironmentFailedError
+from harness.errors import EnvironmentFailedError, EosChaosError
 
 _PROXY_S = 10.0
 
@@ -77,6 +77,9 @@ class Client:
         with contextlib.suppress(OSError):  # it is gone: the next receive says so
             self.connection.sendall(rpc.encode(message))
         self.connection.setblocking(False)
+
+
+_Source = Client | socket.socket
 
 
 class Cluster:
@@ -130,17 +133,13 @@ class Cluster:
         if present and present.running():
             raise EnvironmentFailedError(f"{component} runs already (pid {present.pid})")
         if component == "postgres":
-            argv = postgres_argv(
-                Path(self.installation.postgres_bin), self._postgres_data(), self.topology.postgres
-            )
+            argv = postgres_argv(Path(self.installation.postgres_bin), self._postgres_data(), self.topology.postgres)
             self._spawn(component, argv, user=unprivileged_user())
             return
         for node in self.topology.node_ids:
             if component == f"broker {node}":
                 folder = self._node_folder(node)
-                self._spawn(
-                    component, broker_argv(self.installation, folder), cwd=folder, log=server_log(folder)
-                )
+                self._spawn(component, broker_argv(self.installation, folder), cwd=folder, log=server_log(folder))
                 return
         raise EnvironmentFailedError(f"this cluster has no {component!r}")
 
@@ -151,6 +150,7 @@ class Cluster:
             "folder": str(self.folder),
             "block": self.topology.block,
             "spec": self.spec.to_json(),
+            "installation": self.installation.to_json(),
             "keep": self.keep,
             "processes": {name: self._state(child) for name, child in self.children.items()},
         }
@@ -184,9 +184,7 @@ class Cluster:
                 death_signal=death_signal(component),
             )
         except OSError as error:
-            raise EnvironmentFailedError(
-                f"{component} could not be started: {argv[0]}: {error.strerror}"
-            ) from error
+            raise EnvironmentFailedError(f"{component} could not be started: {argv[0]}: {error.strerror}") from error
         self._record()
 
     def _record(self) -> None:
@@ -261,16 +259,13 @@ class Keeper:
     def _first_request(self) -> dict[str, Any]:
         while True:
             assert self._client
-            select.select([self._client, self._wakeup], [], [])
-            self._check_told()
+            self._wait_for([self._client, self._wakeup])
             for request in self._client.receive():
                 return request
 
     def _serve(self, cluster: Cluster) -> None:
         while True:
-            sources = [source for source in (self._client, self._listener, self._wakeup) if source]
-            ready, _, _ = select.select(sources, [], [])
-            self._check_told()
+            ready = self._wait_for([s for s in (self._client, self._listener, self._wakeup) if s])
             cluster.reap()
             if self._listener in ready:
                 self._accept()
@@ -284,7 +279,7 @@ class Keeper:
         except OwnerGoneError:
             if not cluster.keep:
                 raise
-            client.connection.close()
+            client.connection.close()  # the harness, if it waits, knows by this that we know
             self._client = None
 
     def _handle(self, cluster: Cluster, request: dict[str, Any]) -> dict[str, Any]:
@@ -317,10 +312,13 @@ class Keeper:
     def _pause(self) -> None:
         """Wait a moment during the start; notices a dead harness at once."""
         assert self._client
-        ready, _, _ = select.select([self._client, self._wakeup], [], [], 0.01)
-        self._check_told()
-        if self._client in ready:
+        if self._client in self._wait_for([self._client, self._wakeup], 0.01):
             self._client.receive()
+
+    def _wait_for(self, sources: list[_Source], timeout_s: float | None = None) -> list[_Source]:
+        ready, _, _ = select.select(sources, [], [], timeout_s)
+        self._check_told()
+        return ready
 
     def _check_told(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -112,9 +112,7 @@ def write_node(
     data = folder / "data"
     data.mkdir(parents=True)
     properties = broker_properties(topology, node, folder, overrides)
-    (folder / "server.properties").write_text(
-        "".join(f"{key}={value}\n" for key, value in properties.items())
-    )
+    (folder / "server.properties").write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
     (folder / "hosts").write_text(topology.hosts_file(node, socket.gethostname()))
     (folder / "log4j2.properties").write_text(_LOGGING.format(log=server_log(folder)))
     if format_template is None:

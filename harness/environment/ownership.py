@@ -131,9 +131,7 @@ def scavenge() -> Iterator[str]:
         processes = owned.processes if owned else {}
         killed = [name for name, identity in processes.items() if _kill(name, identity)]
         if remove_folder(folder):
-            yield f"removed what a dead run left: {folder}" + (
-                f", killed {', '.join(killed)}" if killed else ""
-            )
+            yield f"removed what a dead run left: {folder}" + (f", killed {', '.join(killed)}" if killed else "")
         else:
             yield f"{folder} was left by a dead run of another user and cannot be removed"
 
@@ -165,7 +163,7 @@ def remove_folder(folder: Path) -> bool:
 
 
 def death_signal(component: str) -> signal.Signals:
-    """What ends a component at once. PostgreSQL's SIGQUIT is the immediate shutdown that gives its shared memory back."""
+    """What ends a component at once. PostgreSQL's SIGQUIT, its immediate shutdown, gives shared memory back."""
     return signal.SIGQUIT if component == "postgres" else signal.SIGKILL
 
 

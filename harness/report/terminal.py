@@ -16,7 +16,7 @@ from rich.text import Text
 
 from harness.model import FaultOutcome, Verdict
 from harness.report.conclusion import conclusion, reasons_of
-from harness.report.folder import repeat_folder
+from harness.run_folder import repeat_folder
 from harness.report.matrix import matrix
 from harness.report.story import story
 from harness.report.telling import Exhibit, exhibit_of, nearest_clean_cell

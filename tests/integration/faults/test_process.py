@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from faults import ProcessError, ProcessHandle
 
 Spawn = Callable[..., "subprocess.Popen[str]"]
@@ -16,7 +17,9 @@ Spawn = Callable[..., "subprocess.Popen[str]"]
 IGNORES_SIGTERM = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
 )
-ENDS_ON_SIGTERM = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(3)); print(flush=True); time.sleep(60)"
+ENDS_ON_SIGTERM = (
+    "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(3)); print(flush=True); time.sleep(60)"
+)
 BUSY_WITH_THREADS = """
 import threading
 def spin():
@@ -27,9 +30,7 @@ for _ in range(3):
 print(flush=True)
 spin()
 """
-HAS_CHILD = (
-    "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
-)
+HAS_CHILD = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
 
 
 @pytest.fixture

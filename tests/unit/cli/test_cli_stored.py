@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from stored import scenario_text, store_run
 
 from harness.cli import commands
+from tests.unit.report.stored import scenario_text, store_run
 
 INSERT = "run/cells/write=insert/repeat-1"
 

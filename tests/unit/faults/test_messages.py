@@ -1,6 +1,7 @@
 """What goes to eosproxy and comes from it."""
 
 import pytest
+
 from faults import HopEvent, ProxyFailedError, StepError
 from faults.armed import frame_facts, step_rule
 from faults.hops import parse_event

@@ -1,10 +1,11 @@
 """What a step may be called, and what it matches."""
 
 import pytest
-from faults import StepError, known_steps, step_alternatives
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka.protocol.api_key import ApiKey
+
+from faults import StepError, known_steps, step_alternatives
 
 FROM_BROKERS = {
     "LeaderAndIsr", "StopReplica", "UpdateMetadata", "ControlledShutdown", "WriteTxnMarkers", "Vote",

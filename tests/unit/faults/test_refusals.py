@@ -1,6 +1,7 @@
 """Faults that could not be proved are refused before anything is touched."""
 
 import pytest
+
 from faults import FaultError, HopClient, LaneDetour, LaneLatency, LinkPartition, Toxics
 
 NOWHERE = "http://127.0.0.1:9"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from stored import NEVER, store_run
 from syrupy.assertion import SnapshotAssertion
 
 from harness.audit import life, render
 from harness.report.terminal import print_report
 from harness.session import judge_run_folder
+from tests.unit.report.stored import NEVER, store_run
 
 
 @pytest.fixture(autouse=True)

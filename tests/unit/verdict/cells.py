@@ -59,9 +59,7 @@ def plan(*cells: Cell, repeat: int = 1) -> Plan:
     return Plan(scenario=SCENARIO, cells=cells, warnings=(), seed=7, repeat=repeat)
 
 
-def record(
-    repeat: int = 1, *, faults: Sequence[FaultOutcome] = (BIT,), reasons: Sequence[str] = ()
-) -> RepeatRecord:
+def record(repeat: int = 1, *, faults: Sequence[FaultOutcome] = (BIT,), reasons: Sequence[str] = ()) -> RepeatRecord:
     return RepeatRecord(cell="all", repeat=repeat, faults=tuple(faults), reasons=tuple(reasons))
 
 
@@ -80,9 +78,7 @@ def audit(
     for (place, kind), count in (found or {}).items():
         counts[place][kind] = count
     findings = tuple(
-        Finding(
-            type=kind, place=place, count=count, samples=({"id": "producer-000001"},), causes=causes or {}
-        )
+        Finding(type=kind, place=place, count=count, samples=({"id": "producer-000001"},), causes=causes or {})
         for (place, kind), count in (found or {}).items()
         if count
     )

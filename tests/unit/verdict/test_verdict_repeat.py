@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from cells import BIT, audit, cell, expectation, record
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.model import Anomaly, FaultOutcome, Quantifier, Verdict
 from harness.verdict import judge_repeat
+from tests.unit.verdict.cells import BIT, audit, cell, expectation, record
 
 ONE_ROW_TWICE = {("rows", Anomaly.SINK_DUPLICATE): 1}
 
@@ -94,16 +94,12 @@ class TestCause:
         assert verdict_of(expected, record(), only) is Verdict.AS_EXPECTED
 
     def test_another_cause_is_not_named_and_so_must_be_absent(self) -> None:
-        judged = judge_repeat(
-            cell(expectation("rows", cause="sent-again", duplicates="some")), record(), self.FOUND
-        )
+        judged = judge_repeat(cell(expectation("rows", cause="sent-again", duplicates="some")), record(), self.FOUND)
         assert judged.verdict is Verdict.FAILED
         assert [check.count for check in judged.failures] == [2]
 
     def test_a_cause_that_was_not_seen_is_absent(self) -> None:
-        judged = judge_repeat(
-            cell(expectation("rows", cause="zombie", duplicates="some")), record(), self.FOUND
-        )
+        judged = judge_repeat(cell(expectation("rows", cause="zombie", duplicates="some")), record(), self.FOUND)
         assert judged.verdict is Verdict.FAILED
 
 
@@ -121,9 +117,7 @@ class TestProvenDespiteEverything:
 
     def test_unless_the_audit_is_incomplete(self) -> None:
         found = audit(ONE_ROW_TWICE, problems=["rows: cut off"])
-        assert (
-            verdict_of(cell(expectation("rows", duplicates="none")), record(), found) is Verdict.INCONCLUSIVE
-        )
+        assert verdict_of(cell(expectation("rows", duplicates="none")), record(), found) is Verdict.INCONCLUSIVE
 
     def test_a_missing_one_is_inconclusive(self) -> None:
         expected = cell(expectation("rows", duplicates="some"))

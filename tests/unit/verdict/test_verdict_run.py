@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from cells import audit, cell, expectation, plan, record
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ExitCode
 from harness.model import Anomaly, Verdict
 from harness.verdict import CellVerdict, judge_cell, judge_repeat, judge_run, worst_exit_code
+from tests.unit.verdict.cells import audit, cell, expectation, plan, record
 
 FORBIDDEN = cell(expectation("rows", duplicates="none"))
 
@@ -108,9 +108,7 @@ class TestRun:
         assert judge_run(plan(silent, FORBIDDEN), cells).verdict is Verdict.AS_EXPECTED
 
     def test_json_has_the_documented_form(self) -> None:
-        expected = cell(
-            expectation("rows", duplicates="some"), label="write=insert", axes={"write": "insert"}
-        )
+        expected = cell(expectation("rows", duplicates="some"), label="write=insert", axes={"write": "insert"})
         run = judge_run(plan(expected), [judge_cell(expected, repeats_of(expected, 20))])
         document = run.to_json()
         assert {key: document[key] for key in ("schema", "scenario", "verdict", "seed")} == {
