@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 from faults.errors import ProxyError, ProxyRefusedError, StepError
@@ -19,6 +20,9 @@ _AT: dict[str, At] = {"before": "request", "after": "reply"}
 
 _TICK_S = 0.2
 """How soon a waiting thread notices that the proxy is gone."""
+
+_ECHO_S = 2.0
+"""How long events that the proxy has logged already may take; they are here within milliseconds."""
 
 Wanted = Callable[[HopEvent], bool]
 
@@ -44,6 +48,8 @@ class ArmedRule:
         self._arrived = threading.Condition()
         self._matched: int | None = None
         self._armed = False
+        self._over = False
+        self._lost_before = 0
 
     def arm(self) -> None:
         """Add the rule.
@@ -51,16 +57,19 @@ class ArmedRule:
         Raises:
             ProxyError: The proxy refuses it (its id exists), or does not answer.
         """
+        self._lost_before = self._events.lost
         self._events.subscribe(self.rule.id, self._take)
         try:
             self._hops.add_rule(self.rule)
         except ProxyError:
             self._events.unsubscribe(self.rule.id, self._take)
             raise
-        self._armed = True
+        self._armed, self._over = True, False
 
     def disarm(self) -> None:
-        """Remove the rule; is content when the proxy does not have it any more. Its events still arrive.
+        """Remove the rule; is content when the proxy does not have it any more.
+
+        What it did until then is known afterwards, and threads that wait on it come back.
 
         Raises:
             ProxyError: The proxy does not answer.
@@ -74,10 +83,13 @@ class ArmedRule:
             if error.status != 404:
                 raise
         self._armed = False
-
-    def forget(self) -> None:
-        """Take no more events."""
+        self._events.catch_up(_ECHO_S)
+        if self.first("held"):  # the proxy ends a hold of a removed rule a moment later
+            self.wait("released", _ECHO_S)
         self._events.unsubscribe(self.rule.id, self._take)
+        with self._arrived:
+            self._over = True
+            self._arrived.notify_all()
 
     def first(self, kind: str, wanted: Wanted = _any) -> HopEvent | None:
         """The first such event so far."""
@@ -85,7 +97,7 @@ class ArmedRule:
             return next((event for event in self._seen if event.kind == kind and wanted(event)), None)
 
     def wait(self, kind: str, timeout_s: float, wanted: Wanted = _any) -> HopEvent | None:
-        """The first such event; None when there is none within `timeout_s`.
+        """The first such event; None when there is none within `timeout_s`, or until the rule is disarmed.
 
         Raises:
             ProxyGoneError: It will never come.
@@ -94,11 +106,21 @@ class ArmedRule:
         while True:
             with self._arrived:
                 event = self.first(kind, wanted)
-                left = deadline - time.monotonic()
-                if event is not None or left <= 0:
+                if event is not None or self._over:
                     return event
+                self._events.check()
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return None
                 self._arrived.wait(min(left, _TICK_S))
-            self._events.check()
+
+    def wait_end_of_hold(self) -> HopEvent | None:
+        """The event that confirms our own release; None when it does not come at once.
+
+        Raises:
+            ProxyGoneError: It will never come.
+        """
+        return self.wait("released", _ECHO_S)
 
     def matched(self) -> int | None:
         """How many requests matched so far; None when the proxy cannot say."""
@@ -111,15 +133,18 @@ class ArmedRule:
 
     def why_it_never_came(self, step: str) -> str:
         """Why the rule never fired, as far as it can be known."""
+        what = f"{step} {self.rule.nth}"
         lanes = ", ".join(self.rule.lanes)
-        if self._events.lost:
-            return (
-                f"eosproxy's event log lost {self._events.lost} events: whether {step} came cannot be known"
-            )
+        if lost := self._events.lost - self._lost_before:
+            return f"eosproxy's event log lost {lost} events: whether {what} came on {lanes} cannot be known"
         matched = self.matched()
         if matched is None:
-            return f"{step} {self.rule.nth} was not seen on {lanes}, and eosproxy does not answer"
-        return f"{step} {self.rule.nth} never came on {lanes}: the step was seen {matched} times"
+            return f"{what} was not seen on {lanes}, and eosproxy cannot say how often the step came"
+        if matched < self.rule.nth:
+            return f"{what} never came on {lanes}: the step was seen {matched} times"
+        if self.rule.at == "reply":
+            return f"{what} came on {lanes}, but no reply to it did"
+        return f"{what} came on {lanes}, but its connection ended before the rule could act on it"
 
     def _take(self, event: HopEvent) -> None:
         with self._arrived:
@@ -162,4 +187,6 @@ def frame_facts(event: HopEvent) -> dict[str, Any]:
         frame["transactional_id"] = event.transactional_id
     if event.committed is not None:
         frame["committed"] = event.committed
+    if event.topics:
+        frame["topics"] = [asdict(topic) for topic in event.topics]
     return frame

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from faults.armed import ArmedRule, Wanted, frame_facts, step_rule
+from faults.armed import ArmedRule, frame_facts, step_rule
 from faults.errors import ProxyError
 from faults.evidence import Evidence
 from faults.hops import HopClient, HopEvent
@@ -16,8 +16,8 @@ from faults.stream import EventStream
 class StepDelay:
     """Delivers the n-th request of a step late: after the client's retry of the same step was answered.
 
-    It bit if the broker got the held request after the answer to the retry had passed. A retry is the next
-    request of the same step on the same lane, with the same transactional id.
+    It bit if the broker got the held request after the answer to the retry had passed. `is_retry_of` says what a
+    retry is.
 
     The arguments and errors are those of `StepRule`.
     """
@@ -34,14 +34,9 @@ class StepDelay:
         hold_ms_max: int = 0,
     ) -> None:
         self._held = StepRule(hops, events, id=id, lanes=lanes, step=step, n=n, hold_ms_max=hold_ms_max)
-        # Counts the same requests from the same moment on, so that no retry can slip through in between.
-        self._retry = ArmedRule(
-            hops,
-            events,
-            replace(
-                step_rule(f"{id}.retry", lanes, step=step, when="after", n=n + 1, action="note"), times=-1
-            ),
-        )
+        # Armed first, and from the held request on, so that no retry can slip through in between.
+        noted = step_rule(f"{id}.retry", lanes, step=step, when="after", n=n, action="note")
+        self._answers = ArmedRule(hops, events, replace(noted, times=-1))
 
     def arm(self) -> None:
         """Add the rules.
@@ -49,16 +44,15 @@ class StepDelay:
         Raises:
             ProxyError: The proxy refuses them (the id exists), or does not answer.
         """
-        self._retry.arm()
+        self._answers.arm()
         try:
             self._held.arm()
         except ProxyError:
-            self._retry.disarm()
-            self._retry.forget()
+            self._answers.disarm()
             raise
 
     def wait_held(self, timeout_s: float) -> HopEvent | None:
-        """The request that is held now; None when the step has not come within `timeout_s`.
+        """The request that is held now; None when the step has not come within `timeout_s`, or until `disarm()`.
 
         Raises:
             ProxyGoneError: The proxy is gone; nothing will ever be held.
@@ -66,7 +60,7 @@ class StepDelay:
         return self._held.wait_held(timeout_s)
 
     def deliver_after_retry(self, timeout_s: float) -> bool:
-        """Wait until the retry was answered, then deliver; deliver anyway after `timeout_s`.
+        """Wait until the retry was answered, then deliver; deliver anyway after `timeout_s`, or on `disarm()`.
 
         Returns:
             Whether the request was delivered, and after its retry.
@@ -74,10 +68,10 @@ class StepDelay:
         Raises:
             ProxyError: The proxy is gone.
         """
-        held = self._held.wait_held(0)
+        held = self._held.held
         if held is None:
             return False
-        retried = self._retry.wait("noted", timeout_s, _is_retry_of(held))
+        retried = self._answers.wait("noted", timeout_s, lambda answer: is_retry_of(held, answer))
         return self._held.deliver() and retried is not None
 
     def disarm(self) -> None:
@@ -86,21 +80,23 @@ class StepDelay:
         Raises:
             ProxyError: The proxy does not answer.
         """
-        self._held.disarm()
-        self._retry.disarm()
-        self._retry.forget()
+        try:
+            self._held.disarm()
+        finally:
+            self._answers.disarm()
 
     def evidence(self) -> Evidence:
-        """The delayed request, its retry, and which of them came to the broker first."""
-        delayed, held = self._held.evidence(), self._held.wait_held(0)
+        """The delayed request, its retry, which of them came to the broker first, and what it answered late."""
+        delayed, held = self._held.evidence(), self._held.held
         if held is None or not delayed.bit:
             return delayed
-        retry = self._retry.first("noted", _is_retry_of(held))
         facts = dict(delayed.facts)
+        late = self._answers.first("noted", lambda answer: _is_answer_to(held, answer))
+        if late:
+            facts["answered_ns"] = late.mono_ns
+        retry = self._answers.first("noted", lambda answer: is_retry_of(held, answer))
         if retry is None:
-            why = (
-                f"no retry of {held.api} was answered while it was held: it came late, but not past its retry"
-            )
+            why = f"no retry of {held.api} was answered while it was held: it came late, but not past its retry"
             return Evidence(fired=1, bit=False, facts=facts, why=why)
         facts["retry"] = {**frame_facts(retry), "answered_ns": retry.mono_ns}
         if facts["ended"] != "deliver" or facts["released_ns"] < retry.mono_ns:
@@ -109,12 +105,23 @@ class StepDelay:
         return Evidence(fired=1, bit=True, facts=facts)
 
 
-def _is_retry_of(held: HopEvent) -> Wanted:
-    def matches(event: HopEvent) -> bool:
-        return (event.lane, event.api, event.transactional_id) == (
-            held.lane,
-            held.api,
-            held.transactional_id,
-        ) and event.mono_ns > held.mono_ns
+def is_retry_of(held: HopEvent, answer: HopEvent) -> bool:
+    """Whether an answered request is the client's retry of a held one.
 
-    return matches
+    A retry comes from the same lane over another connection (behind the held request nothing moves), is of the same
+    kind and transaction, and concerns at least one of the same partitions: a Produce to another partition, led by
+    another broker, is none.
+    """
+    same = (held.lane, held.api, held.transactional_id, held.committed) == (
+        answer.lane, answer.api, answer.transactional_id, answer.committed,
+    )  # fmt: skip
+    elsewhere = answer.connection != held.connection and answer.mono_ns > held.mono_ns
+    return same and elsewhere and (not held.topics or bool(_partitions(held) & _partitions(answer)))
+
+
+def _is_answer_to(held: HopEvent, answer: HopEvent) -> bool:
+    return (answer.connection, answer.correlation_id) == (held.connection, held.correlation_id)
+
+
+def _partitions(event: HopEvent) -> set[tuple[str, int]]:
+    return {(topic.topic, partition) for topic in event.topics for partition in topic.partitions}

@@ -7,8 +7,8 @@
     │   ├── ProxyGoneError     it cannot be reached, does not answer in time, or was replaced by another one
     │   ├── ProxyRefusedError  it understood and said no (4xx); carries its status and its own words
     │   └── ProxyFailedError   it failed (5xx), or answered something that is not of its API
-    ├── ToxicError             a toxic is not what was asked for: nothing that follows would be under that
-    fault ├── HealError              a fault could not be taken back; what ran under it is not trustworthy
+    ├── ToxicError             a toxic is not what was asked for: what follows would not be under that fault
+    ├── HealError              a fault could not be taken back; what runs on is not trustworthy
     ├── ProcessError           a process may not be signalled by this user
     └── StepError              a step that does not exist, or that cannot be watched on a Kafka link
 """

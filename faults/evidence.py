@@ -9,14 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What became of one fault so far. A rule that merely matched, or a signal that was merely sent, is no
-    bite.
+    """What became of one fault so far. A rule that merely matched, or a signal that was merely sent, is no bite.
 
     Args:
         fired: How often the fault was injected.
         bit: Whether the facts prove that it acted.
-        facts: JSON-ready: signal and pid, frame and connection, bytes withheld, delay measured. Times that
-        end in
+        facts: JSON-ready: signal and pid, frame and connection, bytes withheld, delay measured. Times that end in
             `_ns` are of CLOCK_MONOTONIC, comparable between all processes of one machine.
         why: When it did not bite: the reason, in words. Empty when it did.
     """

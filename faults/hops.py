@@ -66,6 +66,8 @@ class HopState:
 
     name: str
     lane: str = ""
+    listen: str = ""
+    upstream: str = ""
     enabled: bool = True
     requests: Gate = "pass"
     replies: Gate = "pass"
@@ -120,6 +122,14 @@ class RuleState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FrameTopic:
+    """Partitions of one topic that a request names; where its version carries ids, `topic` is Kafka's base64 id."""
+
+    topic: str
+    partitions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HopEvent:
     """Something that happened at a hop. What does not apply to a kind has its default.
 
@@ -131,6 +141,7 @@ class HopEvent:
         hold: Number of the hold; 0 when there is none.
         connection: Number of the client's connection; 0 when there is none.
         committed: For EndTxn.
+        topics: For Produce, OffsetCommit, TxnOffsetCommit and AddPartitionsToTxn.
         size: Of the frame, in bytes.
         action: For `released`: deliver or drop.
         reason: In words.
@@ -154,7 +165,7 @@ class HopEvent:
     client_id: str = ""
     transactional_id: str = ""
     committed: bool | None = None
-    topics: tuple[Any, ...] = ()
+    topics: tuple[FrameTopic, ...] = ()
     size: int = 0
     action: str = ""
     reason: str = ""
@@ -171,10 +182,16 @@ class Health:
     open_connections: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Released:
+    carried_out: bool = True
+
+
 _HOPS = TypeAdapter(list[HopState])
 _RULES = TypeAdapter(list[RuleState])
 _EVENT = TypeAdapter(HopEvent)
 _HEALTH = TypeAdapter(Health)
+_RELEASED = TypeAdapter(_Released)
 
 
 class HopClient:
@@ -239,7 +256,7 @@ class HopClient:
 
     def release(
         self, hold: int, action: Literal["deliver", "drop"] = "deliver", connection: Ending | None = None
-    ) -> None:
+    ) -> bool:
         """End a hold.
 
         Args:
@@ -247,13 +264,17 @@ class HopClient:
             action: Whether the frame goes on or is gone.
             connection: For `drop`: what becomes of the client's connection; close when None.
 
+        Returns:
+            Whether that is done. A frame that meets a shut gate or a stalled peer goes on later.
+
         Raises:
             ProxyRefusedError: Status 404, no such hold (any more); 409, its connection is gone.
         """
         body: dict[str, str] = {"action": action}
         if connection is not None:
             body["connection"] = connection
-        self._call("POST", f"/eos/holds/{hold}/release", body)
+        asked = f"POST /eos/holds/{hold}/release"
+        return _parsed(_RELEASED, asked, self._call("POST", f"/eos/holds/{hold}/release", body)).carried_out
 
     def events(self, since: int = 0, wait_ms: int = 0) -> list[HopEvent]:
         """Events after sequence number `since`; waits up to `wait_ms` for the first one."""
@@ -300,8 +321,7 @@ class FollowedEvents(Iterator[HopEvent]):
     def __init__(self, url: str, response: requests.Response) -> None:
         self._url = url
         self._response = response
-        # One byte at a time from urllib3's buffer would be slow; a chunk is whatever one flush of the proxy
-        # sent.
+        # One byte at a time from urllib3's buffer would be slow; a chunk is whatever one flush of the proxy sent.
         self._lines = response.iter_lines(chunk_size=None)
 
     def __next__(self) -> HopEvent:

@@ -22,8 +22,11 @@ from faults.hops import HopClient, Rtt
 from faults.toxics import Toxics
 
 _ENOUGH = 0.8
-"""How much of the delay the shortest round trip must show: timers are not exact, but a round trip that
-escaped the toxic takes a small fraction of it."""
+"""How much of the delay the shortest round trip must show: timers are not exact, but a round trip that escaped the
+toxic takes a small fraction of it."""
+
+_PASSING_S = 0.05
+"""How long a reply may be on its way from Toxiproxy to the hop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,23 +64,25 @@ class LaneDetour:
         self.toxics = toxics
         self.lane = lane
         self.detours = tuple(detours)
+        self._made: list[Detour] = []
 
     def prepare(self) -> None:
         """Call it before the app connects. On an error everything is as it was.
 
         Raises:
-            ProxyError: An address is taken, or there is no such hop.
+            ProxyError: An address is taken, there is no such hop, or the lane has a detour already.
         """
         try:
             for detour in self.detours:
                 self.toxics.create_proxy(detour.proxy, detour.listen, detour.upstream)
+                self._made.append(detour)
                 self.hops.patch_hop(detour.hop, upstream=detour.listen)
         except FaultError:
             self._undo()
             raise
 
     def remove(self) -> None:
-        """Lead new connections straight to the brokers again; those through Toxiproxy are closed.
+        """Lead new connections straight to the brokers again; those through Toxiproxy are closed. May be called twice.
 
         Raises:
             HealError: Something could not be removed.
@@ -87,21 +92,24 @@ class LaneDetour:
             raise HealError(f"the detour of {self.lane} through Toxiproxy remains: " + "; ".join(problems))
 
     def _undo(self) -> list[str]:
-        problems = []
-        for detour in self.detours:
+        """Undo only what this detour did: the lane may have had one already. Returns what went wrong."""
+        problems, remaining = [], []
+        for detour in self._made:
             try:
                 self.hops.patch_hop(detour.hop, upstream=detour.upstream)
                 self.toxics.remove_proxy(detour.proxy)
             except FaultError as error:
                 problems.append(f"{detour.hop}: {error}")
+                remaining.append(detour)
+        self._made = remaining
         return problems
 
 
 class LaneLatency:
     """Delays every reply on a prepared lane, which adds `delay_ms` ± `jitter_ms` to each round trip.
 
-    It bit only if round trips were measured on that lane while it lasted, and the shortest of them took at
-    least 0.8 · (delay - jitter).
+    It bit only if round trips were measured on that lane while it lasted, the shortest of them took at least
+    0.8 · (delay - jitter), and the toxics were still there, unchanged, at its end.
 
     Args:
         detour: Prepared before the app connected.
@@ -124,48 +132,51 @@ class LaneLatency:
         self._jitter_ms = jitter_ms
         self._name = name
         self._fired = 0
+        self._slow: list[Detour] = []
         self._window: Rtt | None = None
+        self._changed = ""
         self._facts: dict[str, Any] = {"lane": detour.lane, "delay_ms": delay_ms, "jitter_ms": jitter_ms}
 
     def inject(self) -> None:
-        """Add the delay on all hops, and begin to measure. On an error no hop has it.
+        """Add the delay on all hops, and begin to measure. On an error no hop has it, as far as that can be.
 
         Raises:
             ToxicError: Toxiproxy lists something else than was asked for.
             ProxyError: No detour was prepared, or Toxiproxy does not answer.
         """
-        toxics = self._detour.toxics
         try:
             for detour in self._detour.detours:
-                toxics.add_latency(detour.proxy, self._name, self._delay_ms, self._jitter_ms)
-            # Replies that passed before the toxic was there have passed the hop too by now.
+                self._slow.append(detour)
+                self._detour.toxics.add_latency(detour.proxy, self._name, self._delay_ms, self._jitter_ms)
+            # A reply that left Toxiproxy before the toxic was there must not count as one that escaped it.
+            time.sleep(_PASSING_S)
             self._detour.hops.reset_rtt(self._detour.lane)
         except FaultError:
             self._take_back()
             raise
         self._fired += 1
-        self._window = None
         self._facts["injected_ns"] = time.monotonic_ns()
+        self._facts.pop("healed_ns", None)
 
     def heal(self) -> None:
         """Remove the delay everywhere; delayed replies go on at once. May be called twice.
 
         Raises:
-            HealError: It is still there somewhere.
+            HealError: It is still there somewhere; heal again once that has been seen to.
         """
-        if self._fired and self._window is None:
-            self._window = self._measured()
+        if not self._slow:
+            return
+        self._observe()
         problems = self._take_back()
         if problems:
             raise HealError(f"{self._detour.lane} is still slow: " + "; ".join(problems))
-        self._facts.setdefault("healed_ns", time.monotonic_ns())
+        self._facts["healed_ns"] = time.monotonic_ns()
 
     def evidence(self) -> Evidence:
         """The round trips measured between inject and heal; while it lasts, until now."""
-        window = self._window
-        if window is None and self._fired:
-            window = self._measured()
-        facts = dict(self._facts)
+        if self._slow:
+            self._observe()
+        window, facts = self._window, dict(self._facts)
         if window is not None:
             facts["round_trips"] = window.count
             facts["rtt_min_ms"] = round(window.min_us / 1000, 3)
@@ -176,13 +187,26 @@ class LaneLatency:
         return Evidence(fired=self._fired, bit=not why, facts=facts, why=why)
 
     def _take_back(self) -> list[str]:
-        problems = []
-        for detour in self._detour.detours:
+        problems, remaining = [], []
+        for detour in self._slow:
             try:
                 self._detour.toxics.remove_toxic(detour.proxy, self._name)
             except FaultError as error:
                 problems.append(f"{detour.hop}: {error}")
+                remaining.append(detour)
+        self._slow = remaining
         return problems
+
+    def _observe(self) -> None:
+        """The round trips so far, and whether the toxics are as they were asked for."""
+        if not self._fired:
+            return
+        self._window, self._changed = self._measured(), ""
+        try:
+            for detour in self._slow:
+                self._detour.toxics.check(detour.proxy)
+        except FaultError as error:
+            self._changed = str(error)
 
     def _measured(self) -> Rtt | None:
         """The lane's window; None when eosproxy does not answer."""
@@ -203,6 +227,8 @@ class LaneLatency:
             return "the latency was never injected"
         if window is None:
             return "the delay could not be measured: eosproxy did not answer"
+        if self._changed:
+            return f"the delay did not last: {self._changed}"
         if not window.count:
             return f"not one request was answered on {self._detour.lane} while it was slow"
         least_ms = _ENOUGH * (self._delay_ms - self._jitter_ms)

@@ -4,12 +4,14 @@
 All of them: `arm()` before the step can come, `wait_…()`, `disarm()`, and `evidence()`. n counts the requests
 of the step over all the lanes, from `arm()` on, retries included.
 
-Waiting does not raise because a step does not come: it returns None or False, and the evidence says how often
-the step was seen.
+Waiting does not raise because a step does not come: it returns None or False, and the evidence says how often the
+step was seen. One object is one fault: it is armed once.
 """
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -20,14 +22,14 @@ from faults.evidence import Evidence
 from faults.hops import Ending, HopClient, HopEvent
 from faults.stream import EventStream
 
-_ECHO_S = 2.0
-"""How long the event that confirms our own release may take; it is there within milliseconds."""
+_DYING_S = 1.0
+"""How long before its exit can be seen a killed process may have closed its connections."""
 
 
 class StepRule:
     """Holds the n-th frame of a step: `before` = its request, `after` = its reply.
 
-    It bit if a frame was really held and then ended as it was told to.
+    It bit if a frame was really held and, once it was told how to end, ended so.
 
     Args:
         hops: The proxy.
@@ -57,7 +59,8 @@ class StepRule:
     ) -> None:
         self._hops = hops
         self._step = step
-        self._told: str | None = None
+        self._told = ""
+        self._told_ns = sys.maxsize
         self._refusal = ""
         self._armed = ArmedRule(
             hops,
@@ -73,8 +76,13 @@ class StepRule:
         """
         self._armed.arm()
 
+    @property
+    def held(self) -> HopEvent | None:
+        """The frame that was held, whatever became of it; None as long as the step has not come."""
+        return self._armed.first("held")
+
     def wait_held(self, timeout_s: float) -> HopEvent | None:
-        """The frame that is held now; None when the step has not come within `timeout_s`.
+        """The frame that is held now; None when the step has not come within `timeout_s`, or until `disarm()`.
 
         Raises:
             ProxyGoneError: The proxy is gone; nothing will ever be held.
@@ -82,7 +90,11 @@ class StepRule:
         return self._armed.wait("held", timeout_s)
 
     def deliver(self) -> bool:
-        """Let the held frame go on. False when it cannot: nothing is held, or its connection is gone.
+        """Let the held frame go on. May be called twice.
+
+        Returns:
+            Whether it has gone on, or will as soon as a shut gate or a stalled peer lets it. False when it cannot:
+            nothing is held, its connection is gone, or it was dropped before.
 
         Raises:
             ProxyError: The proxy does not answer.
@@ -90,7 +102,7 @@ class StepRule:
         return self._end("deliver", None)
 
     def drop(self, connection: Ending = "close") -> bool:
-        """Lose the held frame. False when nothing is held.
+        """Lose the held frame. False when nothing is held, or it was delivered before. May be called twice.
 
         Args:
             connection: What becomes of the client's connection.
@@ -107,26 +119,27 @@ class StepRule:
             ProxyError: The proxy does not answer.
         """
         self._armed.disarm()
-        if self._armed.first("held"):
-            self._armed.wait("released", _ECHO_S)
-        self._armed.forget()
 
     def held_at(self, mono_ns: int) -> bool:
-        """Whether the frame was held at that CLOCK_MONOTONIC time: proves that a crash fell into the step."""
-        held, released = self._armed.first("held"), self._armed.first("released")
-        return held is not None and held.mono_ns <= mono_ns and (not released or mono_ns <= released.mono_ns)
+        """Whether the frame was held at that CLOCK_MONOTONIC time: proves that a crash fell into the step.
+
+        A process that dies closes its connections a moment before its exit can be seen, and a reply held for it ends
+        with them. So a frame that ended undelivered, without being told to, counts as held for that moment longer.
+        """
+        held, released = self.held, self._armed.first("released")
+        if held is None or mono_ns < held.mono_ns:
+            return False
+        if released is None or mono_ns <= released.mono_ns:
+            return True
+        died_with_it = released.action == "drop" and self._told_ns > released.mono_ns
+        return died_with_it and mono_ns - released.mono_ns < _DYING_S * 1e9
 
     def evidence(self) -> Evidence:
         """The frame, its connection and correlation id, and how long it was held."""
-        held = self._armed.first("held")
+        held = self.held
         if held is None:
             return Evidence(fired=0, bit=False, why=self._armed.why_it_never_came(self._step))
-        facts = {
-            "step": self._step,
-            "rule": self._armed.rule.id,
-            **frame_facts(held),
-            "held_ns": held.mono_ns,
-        }
+        facts = {"step": self._step, "rule": self._armed.rule.id, **frame_facts(held), "held_ns": held.mono_ns}
         released = self._armed.first("released")
         facts["ended"] = released.action if released else "still held"
         if released:
@@ -136,25 +149,27 @@ class StepRule:
         return Evidence(fired=1, bit=not why, facts=facts, why=why)
 
     def _end(self, action: Literal["deliver", "drop"], connection: Ending | None) -> bool:
-        held = self._armed.first("held")
+        held = self.held
         if held is None:
             return False
-        self._told = action
-        try:
-            self._hops.release(held.hold, action, connection)
-        except ProxyRefusedError as error:
-            self._refusal = error.words
-            return False
-        self._armed.wait("released", _ECHO_S)
-        return True
+        if not self._told:
+            self._told, self._told_ns = action, time.monotonic_ns()
+        if self._armed.first("released") is None:
+            try:
+                if not self._hops.release(held.hold, action, connection):
+                    return True  # on its way
+            except ProxyRefusedError as error:  # it has ended by itself, which its event tells
+                self._refusal = error.words
+        released = self._armed.wait_end_of_hold()
+        return released is not None and released.action == action
 
     def _why_no_bite(self, held: HopEvent, released: HopEvent | None) -> str:
-        if self._refusal:
-            return f"the held {held.api} could not be ended by {self._told!r}: {self._refusal}"
-        if released and self._told and released.action != self._told:
-            ended = f"ended by {released.action!r} instead of {self._told!r}"
-            return f"the held {held.api} {ended}: {released.reason}"
-        return ""
+        if not self._told or (released and released.action == self._told):
+            return ""
+        if released:
+            return f"the held {held.api} ended by {released.action!r} instead of {self._told!r}: {released.reason}"
+        refusal = f": {self._refusal}" if self._refusal else ""
+        return f"the held {held.api} was to end by {self._told!r}, which was not seen to happen{refusal}"
 
 
 class StepLose:
@@ -197,7 +212,7 @@ class StepLose:
         self._armed.arm()
 
     def wait_lost(self, timeout_s: float) -> HopEvent | None:
-        """The frame that was lost; None when the step has not come within `timeout_s`.
+        """The frame that was lost; None when the step has not come within `timeout_s`, or until `disarm()`.
 
         Raises:
             ProxyGoneError: The proxy is gone; nothing will ever be lost.
@@ -211,17 +226,11 @@ class StepLose:
             ProxyError: The proxy does not answer.
         """
         self._armed.disarm()
-        self._armed.forget()
 
     def evidence(self) -> Evidence:
         """The frame, its connection and correlation id."""
         lost = self._armed.first("lost")
         if lost is None:
             return Evidence(fired=0, bit=False, why=self._armed.why_it_never_came(self._step))
-        facts = {
-            "step": self._step,
-            "rule": self._armed.rule.id,
-            **frame_facts(lost),
-            "lost_ns": lost.mono_ns,
-        }
+        facts = {"step": self._step, "rule": self._armed.rule.id, **frame_facts(lost), "lost_ns": lost.mono_ns}
         return Evidence(fired=1, bit=True, facts=facts | {"then": self._armed.rule.connection})

@@ -1,10 +1,10 @@
 """Toxiproxy's proxies and toxics: the one thin module over toxiproxy-python.
 
 That library keeps host and port in class globals, has no timeouts, lets 5xx answers pass and throws away what
-Toxiproxy echoes. Toxiproxy itself answers 200 to an attribute that it does not know and sets the known one
-to 0: a silent no-fault. So every toxic is read back and compared. After a 5xx or a timeout a change may
-still be applied *later*, so that the proxy's state is unknown: it is made anew, without toxics; its
-connections are cut.
+Toxiproxy echoes. Toxiproxy itself answers 200 to an attribute that it does not know and sets the known one to 0: a
+silent no-fault. So every toxic is read back and compared, when it is added and again when its evidence is asked for.
+After a 5xx or a timeout a change may still be applied *later*, so that the proxy's state is unknown: it is made anew,
+without toxics; its connections are cut.
 
 Toxicity is always 1.0: Toxiproxy's seed does nothing, so chance would not be ours.
 """
@@ -19,7 +19,7 @@ import requests
 from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
-from faults.errors import ProxyError, ProxyFailedError, ProxyGoneError, ProxyRefusedError, ToxicError
+from faults.errors import FaultError, ProxyFailedError, ProxyGoneError, ProxyRefusedError, ToxicError
 from faults.transport import DIRECT, checked, json_of, transport_errors, words_of
 
 Stream = Literal["downstream", "upstream"]
@@ -47,6 +47,7 @@ class Toxics:
         self._lock = threading.RLock()
         self._made: dict[str, dict[str, Any]] = {}
         self._remade: dict[str, int] = {}
+        self._added: dict[str, dict[str, dict[str, Any]]] = {}  # proxy → toxic → as it was asked for
 
     def create_proxy(self, name: str, listen: str, upstream: str) -> None:
         """Make a proxy without toxics that accepts connections at once.
@@ -65,13 +66,17 @@ class Toxics:
         with self._lock:
             self._ask("post", "/proxies", wanted)
             self._made[name] = wanted
-            echo = self._ask("get", f"/proxies/{name}")
-            _compare(f"proxy {name!r}", wanted | {"toxics": []}, echo)
+            try:
+                _compare(f"proxy {name!r}", wanted | {"toxics": []}, self._ask("get", f"/proxies/{name}"))
+            except FaultError:
+                self.remove_proxy(name)
+                raise
 
     def remove_proxy(self, name: str) -> None:
         """Remove a proxy with its toxics and connections; it is no error when there is none."""
         with self._lock:
             self._made.pop(name, None)
+            self._added.pop(name, None)
             try:
                 self._ask("delete", f"/proxies/{name}")
             except ProxyRefusedError as error:
@@ -88,8 +93,8 @@ class Toxics:
             toxic: Its name, unique on the proxy.
 
         Raises:
-            ToxicError: It is not listed as asked for, or the proxy refuses changes even after it was made
-            anew.
+            ToxicError: It is not listed as asked for and was taken back, or the proxy refuses changes even after it
+                was made anew.
         """
         wanted = {
             "name": toxic,
@@ -104,8 +109,24 @@ class Toxics:
             except (ProxyFailedError, ProxyGoneError) as error:
                 self._remake(proxy, error)
                 self._ask("post", f"/proxies/{proxy}/toxics", wanted)
-            echo = self._ask("get", f"/proxies/{proxy}/toxics/{toxic}")
-        _compare(f"toxic {toxic!r} of proxy {proxy!r}", wanted, echo)
+            self._added.setdefault(proxy, {})[toxic] = wanted
+            try:
+                self.check(proxy)
+            except FaultError:
+                self.remove_toxic(proxy, toxic)
+                raise
+
+    def check(self, proxy: str) -> None:
+        """
+        Raises:
+            ToxicError: A toxic that was added here is not listed any more, or not as it was asked for.
+        """
+        with self._lock:
+            listed = {toxic["name"]: toxic for toxic in self._ask("get", f"/proxies/{proxy}/toxics")}
+            for name, wanted in self._added.get(proxy, {}).items():
+                if name not in listed:
+                    raise ToxicError(f"toxic {name!r} of proxy {proxy!r} is not there: somebody removed it")
+                _compare(f"toxic {name!r} of proxy {proxy!r}", wanted, listed[name])
 
     def remove_toxic(self, proxy: str, toxic: str) -> None:
         """Remove a toxic; what it held back goes on at once. It is no error when there is none.
@@ -114,6 +135,7 @@ class Toxics:
             ToxicError: It is still listed, or the proxy refuses changes even after it was made anew.
         """
         with self._lock:
+            self._added.get(proxy, {}).pop(toxic, None)
             try:
                 self._ask("delete", f"/proxies/{proxy}/toxics/{toxic}")
             except ProxyRefusedError as error:
@@ -132,19 +154,21 @@ class Toxics:
         """How often a proxy had to be made anew, which cuts its connections: a fault nobody asked for."""
         return self._remade.get(proxy, 0)
 
-    def _remake(self, name: str, cause: ProxyError) -> None:
+    def _remake(self, name: str, cause: FaultError) -> None:
         made = self._made.get(name)
         if made is None:
             raise cause
+        added = self._added.get(name, {})
         try:
             self.remove_proxy(name)
             self.create_proxy(name, made["listen"], made["upstream"])
-        except ProxyError as error:
+        except FaultError as error:
             self._made[name] = made
             raise ToxicError(
                 f"proxy {name!r} is wedged ({cause}) and cannot be made anew ({error}): its client does not"
                 " read. Resume a paused client before its toxics are changed, or start eosproxy again"
             ) from error
+        self._added[name] = added  # they are gone, which `check` is to find
         self._remade[name] = self.remade(name) + 1
 
     def _ask(self, method: Literal["get", "post", "delete"], path: str, json: Any = None) -> Any:
@@ -162,6 +186,4 @@ class Toxics:
 def _compare(what: str, wanted: dict[str, Any], echo: Any) -> None:
     differs = {key: echo.get(key) for key, value in wanted.items() if echo.get(key) != value}
     if differs:
-        raise ToxicError(
-            f"{what} is not what was asked for: {differs} instead of { {k: wanted[k] for k in differs} }"
-        )
+        raise ToxicError(f"{what} is not what was asked for: {differs} instead of { {k: wanted[k] for k in differs} }")

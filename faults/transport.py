@@ -26,9 +26,7 @@ def transport_errors(asked: str, url: str) -> Iterator[None]:
     try:
         yield
     except requests.Timeout as error:
-        raise ProxyGoneError(
-            f"eosproxy at {url} did not answer {asked} in time: it hangs or is overloaded"
-        ) from error
+        raise ProxyGoneError(f"eosproxy at {url} did not answer {asked} in time: it hangs or is overloaded") from error
     except requests.RequestException as error:
         raise ProxyGoneError(f"eosproxy at {url} cannot be reached ({asked}): {error}") from error
 
@@ -57,9 +55,7 @@ def json_of(asked: str, response: requests.Response) -> Any:
     try:
         return response.json()
     except requests.JSONDecodeError as error:
-        raise ProxyFailedError(
-            f"{asked} was not answered with JSON: is it eosproxy that listens there?"
-        ) from error
+        raise ProxyFailedError(f"{asked} was not answered with JSON: is it eosproxy that listens there?") from error
 
 
 def words_of(body: bytes) -> str:

@@ -102,6 +102,9 @@ class Cluster:
             pause: Called while waiting; raises when the start is to be given up.
         """
         self._spawn("proxy", proxy_argv(self.installation.proxy, self.topology.proxy_api))
+        # Its thousand files before the brokers start: these leave no other process a processor for seconds.
+        self._postgres_data().parent.mkdir(mode=0o755)
+        copy_data(Path(self.installation.postgres_data), self._postgres_data())
         for node in self.topology.node_ids:
             write_node(
                 self.topology,
@@ -119,8 +122,6 @@ class Cluster:
         make_hops(self.topology)
         for node in self.topology.node_ids:
             self.start_component(f"broker {node}")
-        self.folder.joinpath("postgres").mkdir(mode=0o755)
-        copy_data(Path(self.installation.postgres_data), self._postgres_data())
         self.start_component("postgres")
 
     def start_component(self, component: str) -> None:
@@ -244,7 +245,7 @@ class Keeper:
             self._serve(cluster)
         except OwnerGoneError:
             pass
-        except EosChaosError as error:
+        except (EosChaosError, OSError) as error:
             self._end(cluster)
             self._answer({"error": str(error)})
         finally:

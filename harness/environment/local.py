@@ -24,7 +24,7 @@ from harness.environment.installation import Installation
 from harness.environment.node import broker_properties
 from harness.environment.ownership import Owned, cluster_folders, scavenge
 from harness.environment.postgres import dsn
-from harness.environment.setup import setup
+from harness.environment.provisioning import setup
 from harness.environment.spec import ClusterSpec
 from harness.environment.store import Progress
 from harness.environment.usable import Brokers, wait_for_postgres

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from harness.model import Place, Quantifier
 from harness.scenario.model import Scenario
@@ -57,3 +58,25 @@ class Plan:
     warnings: tuple[str, ...]
     seed: int
     repeat: int
+
+    def to_json(self) -> dict[str, Any]:
+        """What `plan.json` keeps: enough to know what ran; the scenario itself is stored beside it."""
+        return {
+            "schema": 1,
+            "scenario": self.scenario.name,
+            "question": self.scenario.question,
+            "seed": self.seed,
+            "repeat": self.repeat,
+            "warnings": list(self.warnings),
+            "cells": [
+                {
+                    "label": cell.label,
+                    "axes": dict(cell.axes),
+                    "seed": cell.seed,
+                    "faults": [fault.label for fault in cell.scenario.faults],
+                    "places": [asdict(place) for place in cell.places],
+                    "expectations": [expectation.text for expectation in cell.expectations],
+                }
+                for cell in self.cells
+            ],
+        }

@@ -183,9 +183,7 @@ class _Reading:
                 continue
             if key in data:
                 line = self._document.locations[(*path, key)].key[0]
-                self._problem(
-                    key_node, f"{shown(key)} stands here twice", f"first on line {line}; keep one of them"
-                )
+                self._problem(key_node, f"{shown(key)} stands here twice", f"first on line {line}; keep one of them")
                 continue
             here = (*path, key)
             self._document.locations[here] = Location(_at(value_node.start_mark), _at(key_node.start_mark))

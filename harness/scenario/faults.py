@@ -154,9 +154,7 @@ class Partition(_Fault):
                 "partition",
             )
         if self.how == "refuse" and self.way != "both":
-            raise refusal(
-                "a refused connection cuts both ways", "leave out 'way', or say how: withhold", "how"
-            )
+            raise refusal("a refused connection cuts both ways", "leave out 'way', or say how: withhold", "how")
         return self
 
     def _has_broker(self) -> bool:

@@ -61,9 +61,7 @@ class ProcessorEntry(_AppEntry):
     kind: Literal["processor"] = Field(alias="is")
     source: Name = Field(alias="from", description="The topic it reads.")
     target: Name = Field(alias="to", description="The topic it writes.")
-    batch_wait_s: Duration = Field(
-        1.0, alias="batch_wait", description="How long it waits for a batch to fill."
-    )
+    batch_wait_s: Duration = Field(1.0, alias="batch_wait", description="How long it waits for a batch to fill.")
     commit: Literal["before_write", "after_write", "in_transaction"] = Field(
         "after_write", description="When it commits offsets, as against the write."
     )
@@ -79,9 +77,7 @@ class SinkEntry(_AppEntry):
     kind: Literal["sink"] = Field(alias="is")
     source: Name = Field(alias="from", description="The topic it reads.")
     target: Name = Field(alias="to", description="The table it writes.")
-    batch_wait_s: Duration = Field(
-        1.0, alias="batch_wait", description="How long it waits for a batch to fill."
-    )
+    batch_wait_s: Duration = Field(1.0, alias="batch_wait", description="How long it waits for a batch to fill.")
     commit: Literal["before_write", "after_write"] = Field(
         "after_write", description="When it commits offsets, as against the write."
     )
@@ -127,7 +123,7 @@ Texts = Annotated[
 QuantifierWord = Literal["none", "some", "sometimes", "any"]
 
 
-class _ExpectBase(Strict):
+class ExpectBase(Strict):
     """What cells must, may or must not show at places."""
 
     thing: ClassVar[str] = "an expectation"
@@ -148,12 +144,8 @@ class _ExpectBase(Strict):
 
     def as_written(self, entry: object) -> Expect:
         """The expectation as the rest of the tool reads it; `entry` is its YAML mapping."""
-        text = yaml.safe_dump(
-            entry, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True
-        )
-        return Expect(
-            places=self.places, cell=self.cell, wanted=self.wanted(), cause=self.cause, text=text.strip()
-        )
+        text = yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True)
+        return Expect(places=self.places, cell=self.cell, wanted=self.wanted(), cause=self.cause, text=text.strip())
 
 
 EXPECT_WORDS: tuple[str, ...] = (*GROUPS, *Anomaly)
@@ -173,7 +165,7 @@ def _word_fields() -> dict[str, Any]:
     }
 
 
-ExpectEntry = cast(type[_ExpectBase], create_model("ExpectEntry", __base__=_ExpectBase, **_word_fields()))
+ExpectEntry = cast(type[ExpectBase], create_model("ExpectEntry", __base__=ExpectBase, **_word_fields()))
 
 OptionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
 ScenarioName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]

@@ -94,9 +94,7 @@ def _problems(matrix: Mapping[str, Mapping[str, Mapping[str, Any]]], view: View)
                 except UnknownPathError as error:
                     yield view.problem(at, str(error), error.hint)
                     continue
-                rival = next(
-                    (own for other, own in owners.items() if own != axis and _overlap(path, other)), None
-                )
+                rival = next((own for other, own in owners.items() if own != axis and _overlap(path, other)), None)
                 if rival:
                     yield view.problem(
                         at,

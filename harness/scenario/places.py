@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, TypeAlias
 
 from harness.model import GROUPS, UNCOMMITTED_SUFFIX, Anomaly
 
 PlaceKind: TypeAlias = Literal["topic", "table"]
 
-_AT_TABLES = frozenset(
-    {Anomaly.SINK_DUPLICATE, Anomaly.SINK_LOSS, Anomaly.PHANTOM, Anomaly.DISORDER, Anomaly.STALLED}
-)
+_AT_TABLES = frozenset({Anomaly.SINK_DUPLICATE, Anomaly.SINK_LOSS, Anomaly.PHANTOM, Anomaly.DISORDER, Anomaly.STALLED})
 _AT_TOPICS = frozenset(Anomaly) - {Anomaly.SINK_DUPLICATE, Anomaly.SINK_LOSS}
 
 
@@ -20,7 +18,7 @@ def place_kinds(topics: Iterable[str], tables: Iterable[str]) -> dict[str, Place
     places: dict[str, PlaceKind] = {}
     for topic in topics:
         places |= {topic: "topic", topic + UNCOMMITTED_SUFFIX: "topic"}
-    return places | {table: "table" for table in tables}
+    return places | dict.fromkeys(tables, "table")
 
 
 def judged_by_default(place: str) -> bool:
@@ -39,11 +37,6 @@ def types_of(word: str) -> tuple[Anomaly, ...]:
 def can_occur(word: str, kind: PlaceKind) -> bool:
     """Whether any type behind `word` can be found at a place of this kind."""
     return not _occurring(kind).isdisjoint(types_of(word))
-
-
-def covered_types(wanted: Iterable[str], kind: PlaceKind) -> Iterator[Anomaly]:
-    """The types that an expectation with these words speaks of at a place of this kind."""
-    return (type_ for word in wanted for type_ in types_of(word) if type_ in _occurring(kind))
 
 
 def covered_places(named: tuple[str, ...], places: Mapping[str, PlaceKind]) -> tuple[str, ...]:

@@ -110,22 +110,23 @@ def _plain(path: Path, kind: str, ctx: Mapping[str, Any], value: object, *, at_k
     here = where(path)
     if kind == "literal_error":
         values = [value.strip("'") for value in str(ctx["expected"]).replace(" or ", ", ").split(", ")]
-        return f"{here} cannot be {shown(value)}", join_hints(
-            did_you_mean(str(value), values), f"values: {', '.join(values)}"
-        )
-    if kind in _TYPES:
-        return f"{here} must be {_TYPES[kind]}, not {shown(value)}", ""
-    if kind in ("greater_than_equal", "less_than_equal"):
-        bound = f"at least {ctx['ge']}" if "ge" in ctx else f"at most {ctx['le']}"
-        return f"{here} must be {bound}, not {shown(value)}", ""
+        hint = join_hints(did_you_mean(str(value), values), f"values: {', '.join(values)}")
+        return f"{here} cannot be {shown(value)}", hint
     if kind == "string_pattern_mismatch":
         what = f"{shown(value)} is no name" if at_key else f"{here} cannot be {shown(value)}"
         return what, "letters, digits, '-' and '_', a letter first, at most 40"
-    if kind in ("too_short", "string_too_short"):
-        return f"{here} is empty", ""
-    if kind in ("too_long", "string_too_long"):
-        return f"{here} is longer than {ctx['max_length']}", ""
-    return f"{here}: {kind.replace('_', ' ')}", ""
+    if kind in _TYPES:
+        said = f"must be {_TYPES[kind]}, not {shown(value)}"
+    elif kind in ("greater_than_equal", "less_than_equal"):
+        bound = f"at least {ctx['ge']}" if "ge" in ctx else f"at most {ctx['le']}"
+        said = f"must be {bound}, not {shown(value)}"
+    elif kind in ("too_short", "string_too_short"):
+        said = "is empty"
+    elif kind in ("too_long", "string_too_long"):
+        said = f"is longer than {ctx['max_length']}"
+    else:
+        said = f"cannot be {shown(value)}: {kind.replace('_', ' ')}"
+    return f"{here} {said}", ""
 
 
 def _nothing_known(path: Path, value: object, view: View) -> Problem:

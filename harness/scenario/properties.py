@@ -105,16 +105,12 @@ def _check_value(name: str, known: Property, value: object) -> Refusal | None:
         if str(value) in known.choices and isinstance(value, str) is not _is_numeric(str(value)):
             return None
         values = f"values: {', '.join(known.choices)}"
-        return f"'{name}' cannot be {shown(value)}", join_hints(
-            did_you_mean(str(value), known.choices), values
-        )
+        return f"'{name}' cannot be {shown(value)}", join_hints(did_you_mean(str(value), known.choices), values)
     if type(value) not in _PYTHON_TYPES[known.type]:
         return f"'{name}' must be {_TYPE_WORDS[known.type]}, not {shown(value)}", ""
     if known.low is not None and known.high is not None and isinstance(value, int | float):
         within = known.low <= value <= known.high
-        return (
-            None if within else (f"'{name}' cannot be {value}", f"it goes from {known.low} to {known.high}")
-        )
+        return None if within else (f"'{name}' cannot be {value}", f"it goes from {known.low} to {known.high}")
     return None
 
 

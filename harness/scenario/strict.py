@@ -38,8 +38,6 @@ def _scalar(value: object) -> PropertyValue:
 
 Properties = dict[
     str,
-    Annotated[
-        PropertyValue, PlainValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"]})
-    ],
+    Annotated[PropertyValue, PlainValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"]})],
 ]
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$")]

@@ -148,9 +148,7 @@ def parse_duration(value: object) -> float:
         raise refusal(f"{shown(value)} is not a duration", hint)
     seconds = float(found[1]) * _SECONDS[found[2]]
     if seconds > DURATION_S_MAX:
-        raise refusal(
-            f"{shown(value)} is longer than an hour", f"the longest duration is {DURATION_S_MAX:g}s"
-        )
+        raise refusal(f"{shown(value)} is longer than an hour", f"the longest duration is {DURATION_S_MAX:g}s")
     return seconds
 
 
@@ -277,9 +275,7 @@ StepText = Annotated[
 TargetText = Annotated[
     Target, PlainValidator(parse_target), _text(_TARGET_PATTERN, "Whom: APP · APP#INSTANCE · broker NODE.")
 ]
-AppText = Annotated[
-    AppTarget, PlainValidator(parse_app_target), _text(_APP_PATTERN, "Whom: APP · APP#INSTANCE.")
-]
+AppText = Annotated[AppTarget, PlainValidator(parse_app_target), _text(_APP_PATTERN, "Whom: APP · APP#INSTANCE.")]
 EndText = Annotated[
     End,
     PlainValidator(parse_end),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from harness.model import GROUPS, UNCOMMITTED_SUFFIX, Anomaly, Audit, Quantifier
+from harness.model import UNCOMMITTED_SUFFIX, Anomaly, Audit, Quantifier
 from harness.plan import Cell, Expectation
+from harness.scenario.places import types_of
 from harness.verdict.model import Check
 
 Counts = Mapping[str, int | None]
@@ -33,9 +34,7 @@ def _named(
     wants_presence = quantifier in (Quantifier.SOME, Quantifier.SOMETIMES)
 
     def check(place: str | None, count: int | None) -> Check:
-        return Check(
-            expectation=expectation.index, place=place, word=word, quantifier=quantifier, count=count
-        )
+        return Check(expectation=expectation.index, place=place, word=word, quantifier=quantifier, count=count)
 
     if expectation.places:
         yield from (check(place, found[place]) for place in places)
@@ -52,9 +51,7 @@ def _not_named(expectation: Expectation, place: str, audit: Audit) -> Iterator[C
     named = {kind for word in expectation.wanted for kind in types_of(str(word))}
     for kind, count in _others(audit, place, named, expectation.cause).items():
         if count and not is_legal(kind, place):
-            yield Check(
-                expectation=expectation.index, place=place, word=kind, quantifier=Quantifier.NONE, count=count
-            )
+            yield Check(expectation=expectation.index, place=place, word=kind, quantifier=Quantifier.NONE, count=count)
 
 
 def is_legal(kind: str, place: str) -> bool:
@@ -63,11 +60,6 @@ def is_legal(kind: str, place: str) -> bool:
     A reader with isolation level read_uncommitted sees aborted records: that is what the level means.
     """
     return kind == Anomaly.G1A and place.endswith(UNCOMMITTED_SUFFIX)
-
-
-def types_of(word: str) -> tuple[Anomaly, ...]:
-    """The types behind a word of an expectation: a group's, or the one type itself."""
-    return GROUPS[word] if word in GROUPS else (Anomaly(word),)
 
 
 def _counts(audit: Audit, place: str, cause: str | None) -> Counts:

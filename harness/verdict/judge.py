@@ -103,9 +103,7 @@ def judge_run(
     NOT JUDGED only when no cell was judged.
     """
     by_label = {cell.label: cell for cell in cells}
-    complete = tuple(
-        by_label.get(cell.label) or judge_cell(cell, (), planned=plan.repeat) for cell in plan.cells
-    )
+    complete = tuple(by_label.get(cell.label) or judge_cell(cell, (), planned=plan.repeat) for cell in plan.cells)
     verdicts = {cell.verdict for cell in complete}
     if Verdict.FAILED in verdicts:
         verdict = Verdict.FAILED
@@ -160,9 +158,7 @@ def _gaps(checks: Sequence[Check], audit: Audit) -> Iterator[str]:
 
 def _never_shown(repeats: Sequence[RepeatVerdict]) -> Iterator[Check]:
     """The `sometimes` checks of the first repeat that no repeat shows."""
-    asked = [
-        check for repeat in repeats[:1] for check in repeat.checks if check.quantifier is Quantifier.SOMETIMES
-    ]
+    asked = [check for repeat in repeats[:1] for check in repeat.checks if check.quantifier is Quantifier.SOMETIMES]
     shown = {_identity(check) for repeat in repeats for check in repeat.checks if check.count}
     yield from (check for check in asked if _identity(check) not in shown)
 
