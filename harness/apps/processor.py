@@ -79,9 +79,7 @@ class Processing:
             return self._before_write if config.commit == "before_write" else self._after_write
         with self._runtime.bounded("init_transactions"):
             self._producer.init_transactions()
-        transactions = Transactions(
-            self._runtime, self._producer, config.transactional_id, config.incarnation
-        )
+        transactions = Transactions(self._runtime, self._producer, config.transactional_id, config.incarnation)
         return lambda batch: self._in_transaction(transactions, batch)
 
     def _before_write(self, batch: Batch) -> None:

@@ -61,9 +61,7 @@ class Sending:
             return None
         with self._runtime.bounded("init_transactions"):
             self._producer.init_transactions()
-        return Transactions(
-            self._runtime, self._producer, self._config.transactional_id, self._config.incarnation
-        )
+        return Transactions(self._runtime, self._producer, self._config.transactional_id, self._config.incarnation)
 
     def _load(self, skip: int) -> islice[Item]:
         config = self._config

@@ -91,9 +91,7 @@ def identity(incoming: Incoming) -> tuple[str | None, str | None, int | None]:
     return header(incoming, ID), key, int(seq) if seq and seq.isdecimal() else None
 
 
-def _outgoing(
-    key: bytes | None, value: Mapping[str, Any], headers: Mapping[str, str], txn: str | None
-) -> Outgoing:
+def _outgoing(key: bytes | None, value: Mapping[str, Any], headers: Mapping[str, str], txn: str | None) -> Outgoing:
     payload = orjson.dumps(value)
     full = {**headers, SUM: f"{zlib.crc32(payload):08x}", **({TXN: txn} if txn else {})}
     return Outgoing(key, payload, [(name, text.encode()) for name, text in full.items()])

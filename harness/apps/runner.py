@@ -102,9 +102,7 @@ class Runner:
                 config=settings,
             )
         except OSError as error:
-            raise ConfigRefusedError(
-                f"{config.ledger}: the ledger cannot be begun: {error.strerror}"
-            ) from error
+            raise ConfigRefusedError(f"{config.ledger}: the ledger cannot be begun: {error.strerror}") from error
         return Runtime(self.ledger)
 
 

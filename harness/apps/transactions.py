@@ -34,9 +34,7 @@ class Transactions:
     share the transactional id, are never taken for one.
     """
 
-    def __init__(
-        self, runtime: Runtime, producer: ProducerClient, transactional_id: str, incarnation: int
-    ) -> None:
+    def __init__(self, runtime: Runtime, producer: ProducerClient, transactional_id: str, incarnation: int) -> None:
         self._runtime = runtime
         self._producer = producer
         self._prefix = f"{transactional_id}/{incarnation}."

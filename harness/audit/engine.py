@@ -56,9 +56,7 @@ class Engine:
         self._tables = tables
         self._waiting: dict[str, list[str]] = {name: [] for name in tables}
         self._waiting_bytes = 0
-        self._database.execute(
-            "".join(f"CREATE TABLE {name} ({table.columns});" for name, table in tables.items())
-        )
+        self._database.execute("".join(f"CREATE TABLE {name} ({table.columns});" for name, table in tables.items()))
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ anybody: the place or ledger concerned is not *whole*, so that what is absent fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -229,3 +229,39 @@ def _load_sightings(folder: Path, evidence: Evidence, engine: Engine) -> list[Pr
             evidence.problems.extend(file.problems)
     _name_missing(folder, read, evidence)
     return unreadable
+
+
+def _name_missing(folder: Path, read: set[str], evidence: Evidence) -> None:
+    sources = dict.fromkeys(source_of(place) for place in evidence.places)
+    missing = [source for source in sources if source not in {source_of(place) for place in read}]
+    evidence.problems.extend(Problem(f"no sightings of '{source}'", str(folder / "sightings")) for source in missing)
+
+
+def _load_source(header: Mapping[str, Any], file: JsonLines, lines: Iterator[Line], engine: Engine) -> None:
+    source, kind = source_of(header["place"]), header["kind"]
+    for line in lines:
+        if kind == "table":
+            if file.report_unless(line, schema.ROWS):
+                data = {key: value for key, value in line.data.items() if key != "row"}
+                row = {**data, **_NO_PRODUCER, "part": 0, "pos": line.data["row"], "status": "plain"}
+                engine.add("log", {**row, "source": source})
+        elif "marker" in line.data:
+            file.report_unless(line, schema.MARKER)
+        elif file.report_unless(line, schema.BATCH):
+            engine.add("log", {**_NO_PRODUCER, **line.data, "source": source})
+    engine.add("sources", {"source": source, "kind": kind, "whole": header["whole"] and file.whole})
+
+
+def _load_lines(
+    path: Path, shape: Shape, table: str, evidence: Evidence, engine: Engine, *, needed: bool = False
+) -> None:
+    if not path.is_file():
+        if needed:
+            evidence.problems.append(Problem("is missing: nobody can tell what is late and what is lost", str(path)))
+        return
+    file = JsonLines(path)
+    for line in file:
+        if file.report_unless(line, shape):
+            place = source_of(line.data["place"])
+            engine.add(table, {**line.data, "place": place, "grp": line.data.get("group")})
+    evidence.problems.extend(file.problems)

@@ -55,9 +55,7 @@ BATCH = Shape(
     },
     columns=("pos", "id", "key", "seq", "src", "txn"),
 )
-MARKER = Shape(
-    required={"marker": shapes.one_of("commit", "abort"), "part": shapes.NUMBER, "pos": shapes.NUMBER}
-)
+MARKER = Shape(required={"marker": shapes.one_of("commit", "abort"), "part": shapes.NUMBER, "pos": shapes.NUMBER})
 ROWS = Shape(
     required={"row": shapes.NUMBERS, "id": shapes.TEXTS_OR_NULLS},
     optional={**_RECORDS, "writer": shapes.TEXTS_OR_NULLS},

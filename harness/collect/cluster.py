@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from kafka import errors as kafka_errors
 from kafka.protocol.admin import (
+    DescribeProducersRequest,
+    DescribeProducersResponse,
     DescribeTransactionsRequest,
     DescribeTransactionsResponse,
     ListTransactionsRequest,
@@ -23,15 +25,15 @@ from kafka.protocol.consumer import (
     OffsetFetchResponse,
 )
 from kafka.protocol.metadata import FindCoordinatorRequest, FindCoordinatorResponse
-from kafka.record.memory_records import MemoryRecords
 
+from harness.collect.batches import Batch, read_batches
 from harness.collect.wire import BrokerAwayError, Brokers
 
 # Versions that kafka-python's classes and every Kafka from 3.0 to 4.4 know.
 _FETCH, _LIST_OFFSETS, _OFFSET_FETCH, _FIND_COORDINATOR = 12, 6, 8, 4
-_FETCH_BYTES = 8 << 20
+FETCH_BYTES = 8 << 20
 _EARLIEST, _LATEST = -2, -1
-_GROUP, _TRANSACTION = 0, 1
+_GROUP = 0  # a key type of FindCoordinator
 
 R = TypeVar("R")
 
@@ -57,13 +59,20 @@ class PartitionState:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A transaction as its coordinator knows it."""
+    """A transaction as its coordinator knows it.
+
+    Args:
+        started_ms: On the coordinator's wall clock.
+        partitions: Those that were added to it; of consumer groups' offsets too.
+    """
 
     transactional_id: str
     producer: int
+    epoch: int
     state: str
     timeout_ms: int
     started_ms: int
+    partitions: frozenset[Partition]
 
 
 class Cluster:
@@ -75,8 +84,10 @@ class Cluster:
     """
 
     def __init__(self, bootstrap: str, cluster_id: str, timeout_s: float = 5.0) -> None:
+        self.cluster_id = cluster_id
+        self.cluster_id = cluster_id
         self.brokers = Brokers(bootstrap, cluster_id, timeout_s)
-        self._coordinators: dict[tuple[int, str], int] = {}
+        self._coordinators: dict[str, int] = {}
 
     def close(self) -> None:
         self.brokers.close()
@@ -93,6 +104,13 @@ class Cluster:
                     each.leader_id, len(each.replica_nodes), len(each.isr_nodes)
                 )
         return found
+
+    def out_of_sync(self, topics: Sequence[str]) -> str | None:
+        """The first partition whose replicas are not all in sync, in words; None when all are."""
+        for (topic, part), state in self.partitions(topics).items():
+            if state.in_sync < state.replicas:
+                return f"{topic}/{part} has {state.in_sync} of {state.replicas} replicas in sync"
+        return None
 
     def ends(self, partitions: Mapping[Partition, PartitionState]) -> dict[Partition, Ends]:
         low = self._offsets(partitions, _EARLIEST, isolation=0)
@@ -140,9 +158,7 @@ class Cluster:
         ]
 
         def ask(node: int) -> dict[Partition, int | None]:
-            request = OffsetFetchRequest(
-                groups=[group_class(group_id=group, topics=topics)], require_stable=True
-            )
+            request = OffsetFetchRequest(groups=[group_class(group_id=group, topics=topics)], require_stable=True)
             answer = self.brokers.call(node, request, OffsetFetchResponse, _OFFSET_FETCH).groups[0]
             _check(answer.error_code, f"group {group}")
             found: dict[Partition, int | None] = {}
@@ -153,7 +169,7 @@ class Cluster:
                     found[topic.name, each.partition_index] = None if offset < 0 else offset
             return found
 
-        return self._coordinated(_GROUP, group, ask)
+        return self._coordinated(group, ask)
 
     def transactions(self) -> list[Transaction]:
         """Every transaction that a coordinator knows and that is neither empty nor complete."""
@@ -180,13 +196,35 @@ class Cluster:
             yield Transaction(
                 each.transactional_id,
                 each.producer_id,
+                each.producer_epoch,
                 each.transaction_state,
                 each.transaction_timeout_ms,
                 each.transaction_start_time_ms,
+                frozenset((topic.topic, part) for topic in each.topics for part in topic.partitions),
             )
 
-    def fetch(self, leader: int, partition: Partition, offset: int, *, isolation: int = 0) -> Fetched:
-        """The batches from `offset` on, as many as fit; the first may begin before it."""
+    def open_producers(self, partition: Partition) -> list[tuple[int, int, int]]:
+        """(producer id, epoch, first offset) of every transaction that is open in a partition."""
+        leader = self.partitions([partition[0]])[partition].leader
+        topic = DescribeProducersRequest.TopicRequest(name=partition[0], partition_indexes=[partition[1]])
+        request = DescribeProducersRequest(topics=[topic])
+        answer = self.brokers.call(leader, request, DescribeProducersResponse, 0).topics[0].partitions[0]
+        _check(answer.error_code, f"{partition[0]}/{partition[1]}")
+        return [
+            (each.producer_id, each.producer_epoch, each.current_txn_start_offset)
+            for each in answer.active_producers
+            if each.current_txn_start_offset >= 0
+        ]
+
+    def fetch(self, leader: int, partition: Partition, offset: int, bytes_max: int = FETCH_BYTES) -> Iterator[Batch]:
+        """The batches from `offset` on, whatever became of them, as many as fit; the first may begin before it.
+
+        Args:
+            bytes_max: At most so many bytes, but at least one batch.
+
+        Raises:
+            UnreadableBatchError: While iterating.
+        """
         topic_class = FetchRequest.FetchTopic
         wanted = topic_class.FetchPartition(
             partition=partition[1],
@@ -194,14 +232,14 @@ class Cluster:
             fetch_offset=offset,
             last_fetched_epoch=-1,
             log_start_offset=-1,
-            partition_max_bytes=_FETCH_BYTES,
+            partition_max_bytes=bytes_max,
         )
         request = FetchRequest(
             replica_id=-1,
             max_wait_ms=100,
             min_bytes=1,
-            max_bytes=_FETCH_BYTES,
-            isolation_level=isolation,
+            max_bytes=bytes_max,
+            isolation_level=0,
             session_id=0,
             session_epoch=-1,  # no session
             topics=[topic_class(topic=partition[0], partitions=[wanted])],
@@ -212,47 +250,26 @@ class Cluster:
         _check(answer.error_code, f"broker {leader}")
         data = answer.responses[0].partitions[0]
         _check(data.error_code, f"{partition[0]}/{partition[1]}")
-        aborted = {each.producer_id: each.first_offset for each in reversed(data.aborted_transactions or ())}
-        return Fetched(list(_batches(data.records)), aborted)
+        return read_batches(data.records)
 
-    def _coordinated(self, kind: int, key: str, ask: Callable[[int], R]) -> R:
+    def _coordinated(self, group: str, ask: Callable[[int], R]) -> R:
         """Asks the coordinator of a group; looks it up again when it has moved."""
-        node = self._coordinators.get((kind, key))
+        node = self._coordinators.get(group)
         if node is not None:
             try:
                 return ask(node)
             except BrokerAwayError:
-                del self._coordinators[kind, key]
-        return ask(self._coordinator(kind, key))
+                del self._coordinators[group]
+        return ask(self._coordinator(group))
 
-    def _coordinator(self, kind: int, key: str) -> int:
-        request = FindCoordinatorRequest(key_type=kind, coordinator_keys=[key])
+    def _coordinator(self, group: str) -> int:
+        request = FindCoordinatorRequest(key_type=_GROUP, coordinator_keys=[group])
         answer = self.brokers.call_any(request, FindCoordinatorResponse, _FIND_COORDINATOR)
         found = answer.coordinators[0]
-        _check(found.error_code, f"coordinator of {key}")
+        _check(found.error_code, f"coordinator of {group}")
         node = int(found.node_id)
-        self._coordinators[kind, key] = node
+        self._coordinators[group] = node
         return node
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """Args:
-    batches: kafka-python's record batches.
-    aborted: producer id → first offset of its first aborted transaction; filled at isolation 1.
-    """
-
-    batches: list[Any]
-    aborted: dict[int, int]
-
-
-def _batches(records: bytes | None) -> Iterator[Any]:
-    """The whole batches of an answer; the last may be cut off, and comes again with the next fetch."""
-    if not records:
-        return
-    memory = MemoryRecords(records)
-    while memory.has_next():
-        yield memory.next_batch()
 
 
 def _check(code: int, what: str) -> None:

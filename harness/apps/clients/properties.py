@@ -57,8 +57,7 @@ def consumer_defaults() -> dict[str, Any]:
 def request_timeout_ms(defaults: Mapping[str, Any], properties: Mapping[str, Any]) -> int:
     """At most half of the time a record or a transaction has: a swallowed reply can be asked for again."""
     limits = (
-        milliseconds(name, {**defaults, **properties}, 0)
-        for name in ("delivery.timeout.ms", "transaction.timeout.ms")
+        milliseconds(name, {**defaults, **properties}, 0) for name in ("delivery.timeout.ms", "transaction.timeout.ms")
     )
     return min([REQUEST_TIMEOUT_MS, *(limit // 2 for limit in limits if limit)])
 
@@ -68,9 +67,7 @@ def milliseconds(name: str, properties: Mapping[str, Any], default: int) -> int:
     try:
         return int(value)
     except (TypeError, ValueError) as error:
-        raise ConfigRefusedError(
-            f"property '{name}' must be a number of milliseconds, not {value!r}"
-        ) from error
+        raise ConfigRefusedError(f"property '{name}' must be a number of milliseconds, not {value!r}") from error
 
 
 def refuse_owned(properties: Mapping[str, Any]) -> None:

@@ -166,7 +166,7 @@ def _sink(incarnation: int, group: str, batches: list[list[int]], *, commits: in
         written = {"ack": "rows", "id": ids, "part": [0] * len(ids), "pos": [-1] * len(ids)}
         commit = {"commit": group, "offsets": [["orders", 0, records[-1] + 1]]}
         polled = {"poll": "orders", "part": 0, "pos": records, "id": ids}
-        yield {"begin": number + 1, "kind": "poll", "at": at}
+        yield {"begin": number + 1, "kind": "poll", "at": at, "do": []}
         yield {"end": number + 1, "outcome": "ok", "at": at + 1, "do": [polled]}
         yield {"begin": number + 2, "kind": "batch", "at": at + 2, "do": [rows]}
         yield {"end": number + 2, "outcome": "ok", "at": at + 3, "do": [written]}

@@ -1,6 +1,7 @@
 // Package kafka reads the parts of Kafka's wire protocol that a relay needs: where a frame ends, the headers of
-// requests and replies in every version that Kafka 4.4 speaks, and of a few request bodies the fields that step
-// rules match on (transactional id, commit or abort, topics and partitions, group).
+// requests and replies in every version that Kafka 4.4 speaks, of a few request bodies the fields that step rules
+// match on (transactional id, commit or abort, topics and partitions, group), and of Metadata replies which topic has
+// which id.
 //
 // It never needs a whole frame: every function takes a prefix of it and says when that prefix was too short.
 package kafka
@@ -119,9 +120,11 @@ var apis = []API{
 const (
 	Produce            int16 = 0
 	Fetch              int16 = 1
+	Metadata           int16 = 3
 	OffsetCommit       int16 = 8
 	JoinGroup          int16 = 11
 	SyncGroup          int16 = 14
+	SaslHandshake      int16 = 17
 	ApiVersions        int16 = 18
 	InitProducerID     int16 = 22
 	AddPartitionsToTxn int16 = 24

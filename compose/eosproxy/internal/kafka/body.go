@@ -8,9 +8,11 @@ import (
 
 // A Topic names partitions of one topic in a request.
 type Topic struct {
-	// Topic is the topic's name, or where the version carries ids instead (Produce 13, OffsetCommit 10,
-	// TxnOffsetCommit 6) its id in Kafka's own notation, URL-safe base64.
-	Topic      string  `json:"topic"`
+	// Topic is the topic's name. Versions that carry ids instead (Produce 13, OffsetCommit 10, TxnOffsetCommit 6)
+	// leave it empty: replies to Metadata tell which name an id stands for (TopicIDs).
+	Topic string `json:"topic"`
+	// ID is the topic's id in Kafka's own notation, URL-safe base64; empty where the version carries names.
+	ID         string  `json:"topic_id,omitempty"`
 	Partitions []int32 `json:"partitions"`
 }
 
@@ -18,12 +20,10 @@ type Topic struct {
 type Body struct {
 	// TransactionalIDs has one element except in a batched AddPartitionsToTxn (version 4 and later).
 	TransactionalIDs []string
-	// Committed tells the commit from the abort in an EndTxn.
-	Committed bool
+	// Committed tells the commit from the abort in an EndTxn; nil when it could not be read.
+	Committed *bool
 	GroupID   string
 	Topics    []Topic
-	// Acks is what a Produce asks for; with 0 it gets no reply.
-	Acks int16
 
 	listed bool // all topics and partitions have been read, though perhaps not what follows the last of them
 }
@@ -96,17 +96,20 @@ func readTransactionalID(r *reader, _ int16, flexible bool, body *Body) {
 	}
 }
 
+// ProduceAcks reads what a Produce asks for from the first bytes behind its header; with 0 it gets no reply.
+func ProduceAcks(h RequestHeader, prefix []byte) (int16, error) {
+	r := reader{buf: prefix}
+	if h.Version >= 3 {
+		r.nullableString(h.API.IsFlexible(h.Version)) // the transactional id
+	}
+	return r.int16(), r.err
+}
+
 func readProduce(r *reader, version int16, flexible bool, body *Body) {
-	body.Acks = -1 // a body that cannot be read counts as one that gets a reply
 	if version >= 3 {
 		readTransactionalID(r, version, flexible, body)
 	}
-	acks := r.int16()
-	r.int32() // the timeout
-	if r.err != nil {
-		return
-	}
-	body.Acks = acks
+	r.skip(2 + 4) // acks and timeout
 	readTopics(r, flexible, version >= 13, body, func() {
 		if flexible {
 			r.skip(max(int(r.uvarint())-1, 0)) // the records
@@ -184,7 +187,9 @@ func readAddOffsets(r *reader, version int16, flexible bool, body *Body) {
 func readEndTxn(r *reader, version int16, flexible bool, body *Body) {
 	readTransactionalID(r, version, flexible, body)
 	r.skip(8 + 2) // producer id and epoch
-	body.Committed = r.bool()
+	if committed := r.bool(); r.err == nil {
+		body.Committed = &committed
+	}
 }
 
 // readTopics reads an array of topics, each with an array of partitions that are structures: an index and then what
@@ -219,15 +224,15 @@ func readPartitionLists(r *reader, flexible bool, body *Body) {
 
 // addTopic reads what names a topic and appends it to the body; after an error it appends nothing.
 func (body *Body) addTopic(r *reader, flexible, byID bool) *Topic {
-	var name string
+	topic := Topic{Partitions: []int32{}}
 	if byID {
-		name = r.uuid()
+		topic.ID = r.uuid()
 	} else {
-		name = r.string(flexible)
+		topic.Topic = r.string(flexible)
 	}
 	if r.err != nil {
 		return &Topic{}
 	}
-	body.Topics = append(body.Topics, Topic{Topic: name, Partitions: []int32{}})
+	body.Topics = append(body.Topics, topic)
 	return &body.Topics[len(body.Topics)-1]
 }

@@ -1,0 +1,131 @@
+"""From the folder of one repeat to everything that it proves.
+
+Each type of anomaly is one file in `sql/`: its head says what proves it, what does not, and at which places it can be
+judged at all. Nothing here depends on the order of lines, on hashing or on the number of threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from harness.audit.engine import Engine
+from harness.audit.evidence import load, read_places, source_of
+from harness.audit.schema import TABLES
+from harness.model import Anomaly, Audit, Finding
+
+SAMPLES_MAX = 20
+MEMORY = "1GB"
+FINDINGS = "findings.jsonl"
+_JUDGED_WHERE = "-- Judged where:"
+
+
+def audit(folder: Path, *, threads: int | None = None) -> Audit:
+    """Everything that the evidence in a folder proves.
+
+    Args:
+        folder: Of one repeat, or of anybody's history in the documented format (docs/ledger.md).
+        threads: Of the engine; None for one per core. The result does not depend on it.
+
+    Raises:
+        HistoryError: It is no history, or of a schema that this version does not know.
+    """
+    began = time.monotonic()
+    evidence = read_places(folder)
+    with Engine(TABLES, memory=MEMORY, threads=threads) as engine:
+        load(folder, evidence, engine)
+        engine.run(_sql("_tables"))
+        loaded = time.monotonic()
+        problems = [*map(str, evidence.problems), *_nothing_sent(engine)]
+        counts: dict[str, dict[str, int | None]] = {place: {} for place in evidence.places}
+        findings: list[Finding] = []
+        for kind in Anomaly:
+            judged = _judged(engine, kind)
+            found = {finding.place: finding for finding in _found(engine, kind)}
+            findings += found.values()
+            for place, of_place in counts.items():
+                count = found[place].count if place in found else 0
+                of_place[kind.value] = count if place in judged else None
+    order = {place: index for index, place in enumerate(evidence.places)}
+    findings.sort(key=lambda finding: (order[finding.place], finding.type))
+    seconds = {"audit": round(time.monotonic() - began, 3), "audit: reading": round(loaded - began, 3)}
+    return Audit(findings=tuple(findings), counts=counts, problems=tuple(problems), seconds=seconds)
+
+
+def write_findings(folder: Path, audit: Audit) -> None:
+    """`findings.jsonl`: one finding a line."""
+    lines = (orjson.dumps(asdict(finding), option=orjson.OPT_APPEND_NEWLINE) for finding in audit.findings)
+    (folder / FINDINGS).write_bytes(b"".join(lines))
+
+
+@cache
+def _sql(name: str) -> str:
+    return files("harness.audit").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def judged_where(kind: Anomaly) -> str:
+    """The condition on `places` under which a type is judged, from the head of its file."""
+    (line,) = [line for line in _sql(kind).splitlines() if line.startswith(_JUDGED_WHERE)]
+    return line.removeprefix(_JUDGED_WHERE).strip()
+
+
+def _nothing_sent(engine: Engine) -> Iterator[str]:
+    """Total silence is no clean run: somebody forgot to start something."""
+    row = engine.query("SELECT count(*) FROM sends").fetchone()
+    if row == (0,):
+        yield "nothing was sent: no ledger announces a record"
+
+
+def _judged(engine: Engine, kind: Anomaly) -> set[str]:
+    return {place for (place,) in engine.query(f"SELECT place FROM places WHERE {judged_where(kind)}").fetchall()}
+
+
+def _found(engine: Engine, kind: Anomaly) -> Iterator[Finding]:
+    """One finding per place that shows the type."""
+    engine.run(f"CREATE OR REPLACE TABLE found AS {_sql(kind)}")
+    counts: dict[str, int] = dict(engine.query("SELECT place, count(*) FROM found GROUP BY place").fetchall())
+    causes = _causes(engine)
+    for place, count in sorted(counts.items()):
+        samples = tuple(_samples(engine, place))
+        yield Finding(type=kind, place=place, count=count, samples=samples, causes=causes.get(place, {}))
+
+
+def _causes(engine: Engine) -> Mapping[str, dict[str, int]]:
+    columns = {row[0] for row in engine.query("DESCRIBE found").fetchall()}
+    causes: dict[str, dict[str, int]] = {}
+    if "cause" in columns:
+        rows = engine.query("SELECT place, cause, count(*) FROM found GROUP BY ALL ORDER BY ALL").fetchall()
+        for place, cause, count in rows:
+            causes.setdefault(place, {})[cause] = count
+    return causes
+
+
+def _samples(engine: Engine, place: str) -> Iterator[dict[str, Any]]:
+    found = engine.query(
+        f"SELECT id, * EXCLUDE (place, id) FROM found WHERE place = ? ORDER BY ALL LIMIT {SAMPLES_MAX}", [place]
+    )
+    names = [column[0] for column in found.description or ()]
+    samples = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    operations = _operations(engine, place, [sample["id"] for sample in samples])
+    for sample in samples:
+        told = {key: value for key, value in sample.items() if value is not None}
+        yield {**told, "id": sample["id"], "operations": operations.get(sample["id"], [])}
+
+
+def _operations(engine: Engine, place: str, ids: list[Any]) -> dict[Any, list[str]]:
+    """id → the operations that tried to send it to the place, as `process:n`."""
+    rows = engine.query(
+        "SELECT id, process || ':' || n FROM sends WHERE source = ? AND list_contains(?::VARCHAR[], id) ORDER BY ALL",
+        [source_of(place), ids],
+    ).fetchall()
+    operations: dict[Any, list[str]] = {}
+    for id_, operation in rows:
+        operations.setdefault(id_, []).append(operation)
+    return operations

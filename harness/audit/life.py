@@ -1,0 +1,193 @@
+"""The life of one record: who sent, read and committed it, what was done meanwhile, and where it was seen in the end.
+
+It tells, it does not judge; times are of the machine's monotonic clock, in seconds since the first process began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from harness.ledger.reader import JsonLines, LedgerFile, ledger_files
+
+_MOMENTS = ("exited_ns", "stopped_ns")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Moment:
+    """Something that happened: when (monotonic, ns), to whom, and what."""
+
+    at: int
+    who: str
+    what: str
+
+
+@dataclass(slots=True)
+class Life:
+    """What is known of one record.
+
+    Args:
+        record: Its id.
+        moments: In the order they happened.
+        sightings: Where it stands at the end, one line each.
+        began: Monotonic time that moments are told from, ns.
+    """
+
+    record: str
+    moments: list[Moment] = field(default_factory=list)
+    sightings: list[str] = field(default_factory=list)
+    began: int = 0
+
+
+def life(folder: Path, record: str) -> Life | None:
+    """The life of a record in one repeat; None where the evidence does not know it."""
+    found = Life(record)
+    spots = _sighted(folder, record, found)
+    began = []
+    for path in ledger_files(folder):
+        file = LedgerFile(path)
+        if file.header is None:
+            continue
+        began.append(file.header.at)
+        found.moments += _of_process(file, record, spots)
+    if not found.moments and not found.sightings:
+        return None
+    found.began = min(began, default=0)
+    found.moments = sorted([*found.moments, *_faults(folder)])
+    return found
+
+
+def render(life: Life) -> list[str]:
+    """The life as lines of text."""
+    lines = [life.record]
+    width = max((len(moment.who) for moment in life.moments), default=0)
+    for moment in life.moments:
+        seconds = (moment.at - life.began) / 1e9
+        lines.append(f"  {seconds:8.3f} s  {moment.who:<{width}}  {moment.what}")
+    lines += [f"  at the end: {sighting}" for sighting in life.sightings or ["nowhere to be seen"]]
+    return lines
+
+
+@dataclass(slots=True)
+class _Spots:
+    """Positions that stand for the record: (place, partition, offset)."""
+
+    of_record: set[tuple[str, int, int]] = field(default_factory=set)
+
+    def passed_by(self, offsets: list[list[Any]]) -> Iterator[tuple[str, int, int]]:
+        for place, part, offset in offsets:
+            for spot in sorted(self.of_record):
+                if spot[:2] == (place, part) and spot[2] < offset:
+                    yield spot
+
+
+def _sighted(folder: Path, record: str, found: Life) -> _Spots:
+    spots = _Spots()
+    for path in sorted((folder / "sightings").glob("*.jsonl")):
+        lines = iter(JsonLines(path))
+        header = next(lines, None)
+        if header is None:
+            continue
+        place = str(header.data.get("place"))
+        for line in lines:
+            ids = line.data.get("id") or ()
+            for index, id_ in enumerate(ids):
+                if id_ == record:
+                    found.sightings.append(_sighting(place, line.data, index))
+                    if "pos" in line.data:
+                        spots.of_record.add((place, line.data["part"], line.data["pos"][index]))
+    return spots
+
+
+def _sighting(place: str, data: Mapping[str, Any], index: int) -> str:
+    def of(column: str) -> Any:
+        return (data.get(column) or [None] * (index + 1))[index]
+
+    if "row" in data:
+        parts = [f"row {of('row')} of {place}"]
+        parts += [f"written by {of('writer')}"] if of("writer") else []
+    else:
+        parts = [f"{place}/{data['part']} at {of('pos')}: {data['status']}"]
+        if data.get("producer", -1) >= 0:
+            sequence = data["bseq"] + index
+            parts.append(f"producer id {data['producer']}, epoch {data['epoch']}, sequence {sequence}")
+    source = of("src")
+    parts += [f"made from {_spot(source)}"] if source else []
+    parts += [f"in transaction {of('txn')}"] if of("txn") else []
+    return ", ".join(parts)
+
+
+def _spot(spot: tuple[str, int, int] | list[Any]) -> str:
+    place, part, offset = spot
+    return f"{place}/{part} at {offset}"
+
+
+def _of_process(file: LedgerFile, record: str, spots: _Spots) -> Iterator[Moment]:
+    assert file.header is not None
+    who = file.header.process
+    concerned: dict[int, str] = {}
+    read: set[tuple[str, int, int]] = set()
+    committed: set[tuple[str, int, int]] = set()
+    for line in file:
+        data = line.data
+        if "begin" in data:
+            told = list(_announced(data, record, read, committed, spots))
+            within = f" in transaction {data['txn']}" if data.get("txn") else ""
+            for what in told:
+                concerned[data["begin"]] = what
+                yield Moment(data["at"], who, f"{what}{within} (operation {data['begin']})")
+        elif "end" in data:
+            yield from (Moment(data["at"], who, what) for what in _ended(data, record))
+            if data["end"] in concerned:
+                del concerned[data["end"]]
+                error = f": {data['error']}" if data.get("error") else ""
+                yield Moment(data["at"], who, f"operation {data['end']} ended {data['outcome']}{error}")
+        last = data["at"]
+        for step in data.get("do", ()):
+            if "poll" in step and record in step["id"]:
+                spot = (step["poll"], step["part"], step["pos"][step["id"].index(record)])
+                read.add(spot)
+                yield Moment(data["at"], who, f"reads it from {_spot(spot)}")
+    for number in concerned:
+        yield Moment(last, who, f"operation {number} never ended: the process was gone")
+
+
+def _announced(
+    data: Mapping[str, Any], record: str, read: set[tuple[str, int, int]], committed: set[Any], spots: _Spots
+) -> Iterator[str]:
+    for step in data["do"]:
+        if "send" in step and record in step["id"]:
+            yield f"sends it to {step['send']}"
+        if "commit" in step:
+            for spot in spots.passed_by(step["offsets"]):
+                if spot in read and spot not in committed:
+                    committed.add(spot)
+                    yield f"commits the offset of {step['commit']} past {_spot(spot)}"
+
+
+def _ended(data: Mapping[str, Any], record: str) -> Iterator[str]:
+    for step in data.get("do", ()):
+        if "ack" in step and record in step["id"]:
+            index = step["id"].index(record)
+            part, pos = (step.get(column, [None] * (index + 1))[index] for column in ("part", "pos"))
+            where = f" at {_spot((step['ack'], part, pos))}" if part is not None and pos is not None else ""
+            yield f"gets it acknowledged{where}"
+
+
+def _faults(folder: Path) -> Iterator[Moment]:
+    """What was done to the pipeline meanwhile, where the evidence tells the moment."""
+    path = folder / "faults.jsonl"
+    for raw in path.read_bytes().splitlines() if path.is_file() else ():
+        try:
+            fault = orjson.loads(raw)
+            acts = fault["evidence"].get("acts", ())
+            for act in acts:
+                moments = [act[key] for key in _MOMENTS if act.get(key)]
+                if moments:
+                    yield Moment(moments[0], act.get("process", "fault"), f"— {fault['fault']}")
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+            continue  # whoever judges the faults says so
