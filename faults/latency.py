@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from faults.errors import FaultError, HealError, ProxyError
+from faults.errors import FaultError, HealError, ProxyError, ProxyRefusedError
 from faults.evidence import Evidence
 from faults.hops import HopClient, Rtt
 from faults.toxics import Toxics
@@ -146,8 +146,7 @@ class LaneLatency:
         """
         try:
             for detour in self._detour.detours:
-                self._slow.append(detour)
-                self._detour.toxics.add_latency(detour.proxy, self._name, self._delay_ms, self._jitter_ms)
+                self._slow_down(detour)
             # A reply that left Toxiproxy before the toxic was there must not count as one that escaped it.
             time.sleep(_PASSING_S)
             self._detour.hops.reset_rtt(self._detour.lane)
@@ -185,6 +184,14 @@ class LaneLatency:
         facts["proxies_made_anew"] = sum(self._detour.toxics.remade(d.proxy) for d in self._detour.detours)
         why = self._why_no_bite(window)
         return Evidence(fired=self._fired, bit=not why, facts=facts, why=why)
+
+    def _slow_down(self, detour: Detour) -> None:
+        self._slow.append(detour)
+        try:
+            self._detour.toxics.add_latency(detour.proxy, self._name, self._delay_ms, self._jitter_ms)
+        except ProxyRefusedError:  # a toxic of this name is another's, which we must not remove
+            self._slow.remove(detour)
+            raise
 
     def _take_back(self) -> list[str]:
         problems, remaining = [], []

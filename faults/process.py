@@ -7,6 +7,7 @@ pid is never signalled. None of the faults raises because a process is gone alre
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -23,6 +24,9 @@ from faults.evidence import Evidence
 
 _BOOT_TIME_JITTER_S = 1.5
 """psutil adds the boot time in whole seconds, which may flip by one between readers while NTP slews."""
+
+_CPU_TICKS_S = 0.05
+"""How much of a stopped process's CPU time may be an artefact of how the kernel scales it."""
 
 _POLL_S = 0.005
 
@@ -72,9 +76,14 @@ class ProcessHandle:
         """SIGKILL, and wait until it is gone. It bit if the process died by that signal."""
         return self._end(signal.SIGKILL, wait_s)
 
-    def stop(self, wait_s: float = 30.0) -> Evidence:
-        """SIGTERM, and wait until it is gone. It bit if the process got it and ended within `wait_s`."""
-        return self._end(signal.SIGTERM, wait_s)
+    def stop(self, wait_s: float = 30.0, signalled: Callable[[], None] | None = None) -> Evidence:
+        """SIGTERM, and wait until it is gone. It bit if the process got it and ended within `wait_s`.
+
+        Args:
+            signalled: Called between the signal and the wait: where what the process waits for is to be let go, such
+                as a frame that is held, since in good order it cannot end before.
+        """
+        return self._end(signal.SIGTERM, wait_s, signalled)
 
     def pause(self, wait_s: float = 5.0) -> Evidence:
         """SIGSTOP. It bit once /proc shows every thread stopped."""
@@ -82,49 +91,59 @@ class ProcessHandle:
         try:
             with self._pidfd() as fd:
                 facts["signalled_ns"] = _send(fd, signal.SIGSTOP)
-                stopped = _wait(lambda: _states(self.pid) == _STOPPED, wait_s)
+                _wait(lambda: _live_states(self.pid) in (_STOPPED, set()), wait_s)
         except ProcessLookupError:
             return self._gone(facts)
+        stopped = _live_states(self.pid) == _STOPPED
         facts |= {"stopped_ns": time.monotonic_ns(), "cpu_s": _cpu_seconds(self.pid)}
         self._paused = facts
-        why = "" if stopped else f"process {self.pid} was not stopped {wait_s} s after SIGSTOP"
-        return Evidence(fired=1, bit=stopped, facts=dict(facts), why=why)
+        why = ""
+        if not self.alive():
+            why = f"process {self.pid} ended before SIGSTOP could stop it"
+        elif not stopped:
+            why = f"process {self.pid} was not stopped {wait_s:g} s after SIGSTOP"
+        return Evidence(fired=1, bit=not why, facts=dict(facts), why=why)
 
     def resume(self, wait_s: float = 5.0) -> Evidence:
         """SIGCONT, checked in /proc. Its evidence covers the whole pause.
 
-        It bit if the process was still stopped until now, and runs again. Does no harm to a process that is
-        not stopped, and may be called twice.
+        It bit if the process was stopped until now without using the CPU, and runs again. Does no harm to a process
+        that is not stopped, and may be called twice.
         """
         paused, self._paused = self._paused, {}
         fired = int(bool(paused))
         facts: dict[str, Any] = {**paused, "pid": self.pid, "signal": "SIGSTOP, SIGCONT"}
+        cpu_before = facts.pop("cpu_s", 0.0)
         try:
             with self._pidfd() as fd:
-                still_stopped = _states(self.pid) == _STOPPED
-                facts["cpu_s_while_stopped"] = round(_cpu_seconds(self.pid) - facts.pop("cpu_s", 0.0), 3)
+                still_stopped = _live_states(self.pid) == _STOPPED
+                used = round(_cpu_seconds(self.pid) - cpu_before, 3)
                 facts["resumed_ns"] = _send(fd, signal.SIGCONT)
-                runs = _wait(lambda: not _states(self.pid) & _STOPPED, wait_s)
+                runs = _wait(lambda: not _live_states(self.pid) & _STOPPED, wait_s)
         except ProcessLookupError:
             return self._gone(facts, fired)
-        why = ""
         if not paused:
-            why = f"process {self.pid} was not paused"
-        elif not still_stopped:
+            return Evidence(fired=0, bit=False, facts=facts, why=f"process {self.pid} was not paused")
+        facts["cpu_s_while_stopped"] = used
+        facts["stopped_ms"] = (facts["resumed_ns"] - facts["stopped_ns"]) // 1_000_000
+        why = ""
+        if not still_stopped:
             why = f"process {self.pid} was not stopped any more at the end of its pause"
+        elif used > _CPU_TICKS_S:
+            why = f"process {self.pid} used the CPU for {used} s during its pause: somebody let it run in between"
         elif not runs:
-            why = f"process {self.pid} is still stopped {wait_s} s after SIGCONT"
-        else:
-            facts["stopped_ms"] = (facts["resumed_ns"] - facts["stopped_ns"]) // 1_000_000
+            why = f"process {self.pid} is still stopped {wait_s:g} s after SIGCONT"
         return Evidence(fired=fired, bit=not why, facts=facts, why=why)
 
-    def _end(self, number: signal.Signals, wait_s: float) -> Evidence:
+    def _end(self, number: signal.Signals, wait_s: float, signalled: Callable[[], None] | None = None) -> Evidence:
         facts: dict[str, Any] = {"signal": number.name, "pid": self.pid}
         try:
             with self._pidfd() as fd:
                 facts["signalled_ns"] = _send(fd, number)
+                if signalled:
+                    signalled()
                 if not _exit_seen(fd, wait_s):
-                    why = f"process {self.pid} is still there {wait_s} s after {number.name}"
+                    why = f"process {self.pid} is still there {wait_s:g} s after {number.name}"
                     return Evidence(fired=1, bit=False, facts=facts, why=why)
                 facts["exited_ns"] = time.monotonic_ns()
                 code = _exit_code_of_child(fd)
@@ -147,8 +166,17 @@ class ProcessHandle:
 
         Raises:
             ProcessLookupError: It does not run any more.
+            ProcessError: This system has no pidfds.
         """
-        fd = os.pidfd_open(self.pid)
+        try:
+            fd = os.pidfd_open(self.pid)
+        except OSError as error:
+            if error.errno in (errno.ESRCH, errno.EINVAL, errno.ENOENT):  # the last two: now the id of a thread
+                raise ProcessLookupError(self.pid) from error
+            raise ProcessError(
+                f"process {self.pid} cannot be addressed safely ({error.strerror}): pidfd_open of Linux 5.3 or newer"
+                " is needed; a container may forbid it by its seccomp profile"
+            ) from error
         try:
             if not self.alive():
                 raise ProcessLookupError(self.pid)
@@ -195,6 +223,10 @@ def _states(pid: int) -> set[str]:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return states
+
+
+def _live_states(pid: int) -> set[str]:
+    return _states(pid) - _DEAD
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -49,6 +49,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "eosproxy:", err)
 		os.Exit(2)
 	}
+	signal.Ignore(syscall.SIGPIPE) // a parent that reads no more of what is logged is no reason to die
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if opts.exitOnStdinEOF {
@@ -66,12 +67,17 @@ func main() {
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("eosproxy", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // errors are told once, by main
 	flags.StringVar(&o.api, "api", "127.0.0.1:8474", "`address` of the HTTP API")
 	flags.IntVar(&o.events, "events", 100_000, "how many events are kept")
 	flags.DurationVar(&o.dialTimeout, "dial-timeout", 5*time.Second, "how long a hop tries to reach its upstream")
 	flags.BoolVar(&o.exitOnStdinEOF, "exit-on-stdin-eof", false, "exit when standard input ends: with its parent")
 	flags.BoolVar(&o.policy.AllowAny, "allow-any-address", false, "allow addresses other than loopback, for containers")
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			flags.SetOutput(os.Stdout)
+			flags.Usage()
+		}
 		return o, err
 	}
 	switch {
@@ -114,7 +120,7 @@ func run(ctx context.Context, opts options, stdout io.Writer) error {
 		case <-ctx.Done():
 		}
 	}
-	_ = server.Close() // nobody can create anything any more
+	_ = server.Close()
 	hops.Close(closePatience)
 	clearProxies(tox)
 	return err

@@ -51,7 +51,8 @@ class Draining:
         reader = BatchReader(
             self._runtime, self._consumer, config.source, size=config.batch, wait_s=config.batch_wait_s
         )
-        self._consumer.subscribe(config.source.topic)
+        with self._runtime.bounded("subscribe"):
+            self._consumer.subscribe(config.source.topic)
         failures = 0
         while batch := reader.next():
             try:

@@ -12,12 +12,13 @@ from typing import Any
 
 import orjson
 
+from harness.errors import HistoryError
 from harness.ledger.reader import JsonLines, LedgerFile, ledger_files
 
 _MOMENTS = ("exited_ns", "stopped_ns")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Moment:
     """Something that happened: when (monotonic, ns), to whom, and what."""
 
@@ -44,20 +45,26 @@ class Life:
 
 
 def life(folder: Path, record: str) -> Life | None:
-    """The life of a record in one repeat; None where the evidence does not know it."""
+    """The life of a record in one repeat; None where the evidence does not know it.
+
+    Raises:
+        HistoryError: A ledger is none.
+    """
     found = Life(record)
     spots = _sighted(folder, record, found)
     began = []
     for path in ledger_files(folder):
         file = LedgerFile(path)
-        if file.header is None:
+        if file.header is None and file.problems:
+            raise HistoryError(file.problems)
+        if file.header is None:  # its writer was killed before it wrote a line
             continue
         began.append(file.header.at)
         found.moments += _of_process(file, record, spots)
     if not found.moments and not found.sightings:
         return None
     found.began = min(began, default=0)
-    found.moments = sorted([*found.moments, *_faults(folder)])
+    found.moments = sorted([*found.moments, *_faults(folder)], key=lambda moment: moment.at)
     return found
 
 
@@ -74,9 +81,16 @@ def render(life: Life) -> list[str]:
 
 @dataclass(slots=True)
 class _Spots:
-    """Positions that stand for the record: (place, partition, offset)."""
+    """Positions that stand for the record: (place, partition, offset); and which places are tables."""
 
     of_record: set[tuple[str, int, int]] = field(default_factory=set)
+    tables: set[str] = field(default_factory=set)
+
+    def named(self, place: str, part: int | None, pos: int | None) -> str:
+        """Where an acknowledgement says it is; empty where it does not say."""
+        if part is None or pos is None or pos < 0:
+            return ""
+        return f" as row {pos} of {place}" if place in self.tables else f" at {_spot((place, part, pos))}"
 
     def passed_by(self, offsets: list[list[Any]]) -> Iterator[tuple[str, int, int]]:
         for place, part, offset in offsets:
@@ -93,6 +107,8 @@ def _sighted(folder: Path, record: str, found: Life) -> _Spots:
         if header is None:
             continue
         place = str(header.data.get("place"))
+        if header.data.get("kind") == "table":
+            spots.tables.add(place)
         for line in lines:
             ids = line.data.get("id") or ()
             for index, id_ in enumerate(ids):
@@ -141,7 +157,7 @@ def _of_process(file: LedgerFile, record: str, spots: _Spots) -> Iterator[Moment
                 concerned[data["begin"]] = what
                 yield Moment(data["at"], who, f"{what}{within} (operation {data['begin']})")
         elif "end" in data:
-            yield from (Moment(data["at"], who, what) for what in _ended(data, record))
+            yield from (Moment(data["at"], who, what) for what in _ended(data, record, spots))
             if data["end"] in concerned:
                 del concerned[data["end"]]
                 error = f": {data['error']}" if data.get("error") else ""
@@ -166,16 +182,15 @@ def _announced(
             for spot in spots.passed_by(step["offsets"]):
                 if spot in read and spot not in committed:
                     committed.add(spot)
-                    yield f"commits the offset of {step['commit']} past {_spot(spot)}"
+                    yield f"commits the offset past {_spot(spot)}"
 
 
-def _ended(data: Mapping[str, Any], record: str) -> Iterator[str]:
+def _ended(data: Mapping[str, Any], record: str, spots: _Spots) -> Iterator[str]:
     for step in data.get("do", ()):
         if "ack" in step and record in step["id"]:
             index = step["id"].index(record)
             part, pos = (step.get(column, [None] * (index + 1))[index] for column in ("part", "pos"))
-            where = f" at {_spot((step['ack'], part, pos))}" if part is not None and pos is not None else ""
-            yield f"gets it acknowledged{where}"
+            yield f"gets it acknowledged{spots.named(step['ack'], part, pos)}"
 
 
 def _faults(folder: Path) -> Iterator[Moment]:

@@ -41,6 +41,7 @@ def count_committed(bootstrap: str, partitions: Iterable[Partition], deadline: D
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 50,
+                "topic.metadata.refresh.fast.interval.ms": 20,
                 "check.crcs": True,
                 "log_level": 0,
             }
@@ -61,11 +62,11 @@ def count_committed(bootstrap: str, partitions: Iterable[Partition], deadline: D
 
 def _take(consumer: Consumer, left: set[Partition], counted: Counter[Partition]) -> None:
     for message in consumer.consume(_MESSAGES, _TURN_S):
-        topic, part = message.topic(), message.partition()
+        partition = str(message.topic()), int(message.partition() or 0)
         error = message.error()
         if error is None:
-            counted[topic, part] += 1
+            counted[partition] += 1
         elif error.code() == KafkaError._PARTITION_EOF:
-            left.discard((topic, part))
+            left.discard(partition)
         elif not error.retriable() and error.code() not in _TRANSIENT:
             raise CheckFailedError(f"it met an error: {error}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +125,10 @@ class _Reading:
             open_ |= {(topic, part): found for part, found in read.open.items()}
             if not read.reasons:
                 self.committed |= {each: read.committed[each[1]] for each in ends if each[0] == topic}
-        reasons += self._write_transactions(open_)
-        reasons += self._write_positions(ends)
-        return reasons
+        # Without these answers the borders of the partitions would be taken for hanging transactions: none of it then.
+        known = self.deadline.insist(self.cluster.transactions)
+        write_lines(self.out / TRANSACTIONS, _open_transactions(self.topics, open_, known))
+        return reasons + self._write_positions(ends)
 
     def _read_topic(self, topic: str, place: str, ends: Mapping[Partition, Ends]) -> TopicRead:
         header = {"place": place, "kind": "topic", "resource": topic, "cluster_id": self.cluster.cluster_id}
@@ -135,23 +137,13 @@ class _Reading:
             lines.whole = not read.reasons
         return read
 
-    def _write_transactions(self, open_: Mapping[Partition, Mapping[int, Open]]) -> list[str]:
-        try:
-            known = self.deadline.insist(self.cluster.transactions)
-        except BrokerAwayError as error:
-            known, reasons = [], [f"open transactions could not be asked for: {error}"]
-        else:
-            reasons = []
-        write_lines(self.out / TRANSACTIONS, _open_transactions(self.topics, open_, known))
-        return reasons
-
     def _write_positions(self, ends: Mapping[Partition, Ends]) -> list[str]:
         lines = [_position(self.topics[topic], part, borders) for (topic, part), borders in ends.items()]
         reasons = []
         for group, topic in sorted(self._groups()):
             own = [each for each in ends if each[0] == topic]
             try:
-                committed = self.deadline.insist(lambda group=group, own=own: self.cluster.committed(group, own))
+                committed = self.deadline.insist(partial(self.cluster.committed, group, own))
             except BrokerAwayError as error:
                 reasons.append(f"the offsets of group {group} could not be asked for: {error}")
                 continue

@@ -38,7 +38,7 @@ def sightings(path: Path, header: Mapping[str, Any]) -> Iterator[Sightings]:
         header: Of the file, without what is the same in all of them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with SpooledTemporaryFile(_MEMORY_BYTES, dir=path.parent) as body:
+    with SpooledTemporaryFile(_MEMORY_BYTES, dir=str(path.parent)) as body:
         lines = Sightings(body)
         yield lines
         body.seek(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -59,7 +60,7 @@ class Observer:
         try:
             deadline.insist(lambda: self._create(topics))
             for node in deadline.insist(self._cluster.brokers.nodes):
-                deadline.insist(lambda node=node: self._known_by(node, topics))
+                deadline.insist(partial(self._known_by, node, topics))
         except BrokerAwayError as error:
             raise EnvironmentFailedError(f"the topics could not be made: {error}") from error
 

@@ -17,8 +17,8 @@ def resolve(batches: Iterable[Batch], stable: int) -> Iterator[tuple[Status | No
 
     A transaction's batches have the status of the next marker of their producer id in the same partition, whatever its
     epoch: the marker of a fenced producer's transaction carries the epoch of its successor. Without a marker they are
-    open. Below the last stable offset nothing is open: there the marker was compacted away, which happens to what
-    was aborted only after its records are gone. Batches behind an open transaction are held back until it ends, or until
+    open. Below the last stable offset nothing is open: there the marker was compacted away, which happens to what was
+    aborted only after its records are gone. Batches behind an open transaction are held back until it ends, or until
     the log does.
 
     Args:

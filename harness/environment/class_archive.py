@@ -24,7 +24,7 @@ from harness.environment.node import (
     write_node,
 )
 from harness.environment.ports import allowed_blocks, claim_block
-from harness.environment.store import Progress, content_key, install_folder, replace_file, work_folder
+from harness.environment.store import Progress, content_key, install_folder, open_to_all, replace_file, work_folder
 from harness.environment.tools import Tool
 from harness.environment.usable import Brokers
 from harness.errors import EnvironmentFailedError
@@ -87,11 +87,6 @@ def find_class_archive(java: Tool, classpath: Sequence[str]) -> Path | None:
     return path if whole else None
 
 
-def distrust(path: Path) -> None:
-    """Have the next `setup` make it anew: a JVM did not take it."""
-    _note(path).unlink(missing_ok=True)
-
-
 def ensure_class_archive(java: Tool, classpath: Sequence[str], template: Path, progress: Progress) -> Path:
     """Make the archive if there is no whole one; only inside `store.writing`.
 
@@ -108,6 +103,8 @@ def ensure_class_archive(java: Tool, classpath: Sequence[str], template: Path, p
         path.unlink(missing_ok=True)
         draft.rename(path)
     replace_file(_note(path), json.dumps({"size": path.stat().st_size}))
+    open_to_all(path)
+    open_to_all(_note(path))
     return path
 
 

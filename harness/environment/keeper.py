@@ -24,6 +24,7 @@ from typing import Any
 
 from harness.environment import rpc
 from harness.environment.children import Child, how_it_ended, last_lines, spawn, unprivileged_user
+from harness.environment.home import clusters_folder, make_reachable
 from harness.environment.installation import Installation
 from harness.environment.node import broker_argv, new_kafka_id, server_log, write_node
 from harness.environment.ownership import (
@@ -32,11 +33,10 @@ from harness.environment.ownership import (
     death_signal,
     end_children,
     new_cluster_folder,
-    own_identity,
     remove_folder,
 )
 from harness.environment.ports import allowed_blocks, claim_block
-from harness.environment.postgres import copy_data, postgres_argv
+from harness.environment.postgres import copy_data, postgres_argv, require_reachable
 from harness.environment.proxy import answers, make_hops, proxy_argv
 from harness.environment.spec import ClusterSpec
 from harness.errors import EnvironmentFailedError, EosChaosError
@@ -91,8 +91,10 @@ class Cluster:
         self.keep = keep
         self.cluster_id = new_kafka_id()
         self.children: dict[str, Child] = {}
-        self.topology, self._lock = claim_block(spec.nodes, spec.lanes, allowed_blocks())
-        self.folder = new_cluster_folder()
+        make_reachable(clusters_folder())
+        require_reachable(clusters_folder())
+        self.topology, self._block = claim_block(spec.nodes, spec.lanes, allowed_blocks())
+        self.folder, self._lock = new_cluster_folder()
         self._record()
 
     def start(self, pause: Callable[[], None]) -> None:
@@ -164,6 +166,7 @@ class Cluster:
         end_children(self.children)
         remove_folder(self.folder)
         self._lock.close()
+        self._block.close()
 
     def _spawn(
         self,
@@ -190,7 +193,7 @@ class Cluster:
 
     def _record(self) -> None:
         Owned(
-            keeper=own_identity(),
+            keeper=os.getpid(),
             keep=self.keep,
             block=self.topology.block,
             spec=self.spec.to_json(),
@@ -245,9 +248,12 @@ class Keeper:
             self._serve(cluster)
         except OwnerGoneError:
             pass
-        except (EosChaosError, OSError) as error:
+        except EosChaosError as error:
             self._end(cluster)
             self._answer({"error": str(error)})
+        except OSError as error:
+            self._end(cluster)
+            self._answer({"error": f"the cluster's files cannot be written in {clusters_folder()}: {error}"})
         finally:
             self._end(cluster)
 
@@ -268,10 +274,10 @@ class Keeper:
         while True:
             ready = self._wait_for([s for s in (self._client, self._listener, self._wakeup) if s])
             cluster.reap()
-            if self._listener in ready:
-                self._accept()
             if self._client and self._client in ready:
                 self._serve_client(cluster, self._client)
+            if self._listener in ready:  # after the former client's end, which may have come at the same time
+                self._accept()
 
     def _serve_client(self, cluster: Cluster, client: Client) -> None:
         try:

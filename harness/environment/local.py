@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,9 +23,10 @@ from faults import FaultError, HopClient
 from harness.environment import rpc
 from harness.environment.installation import Installation
 from harness.environment.node import broker_properties
-from harness.environment.ownership import Owned, cluster_folders, scavenge
+from harness.environment.ownership import Owned, cluster_folders, owner_alive, scavenge
 from harness.environment.postgres import dsn
 from harness.environment.provisioning import setup
+from harness.environment.proxy import remove_toxiproxies
 from harness.environment.spec import ClusterSpec
 from harness.environment.store import Progress
 from harness.environment.usable import Brokers, wait_for_postgres
@@ -77,7 +79,7 @@ class Environment:
         self._folder = Path(info["folder"])
         self._down: set[str] = set()
         self._lock = threading.Lock()
-        self._free = list(self.topology.lane_indexes)
+        self._free = deque(self.topology.lane_indexes)
         self._brokers = Brokers(self.topology, self.cluster_id, self.check)
         deadline_s = REUSED_S if reused else USABLE_S
         self._brokers.wait_usable(deadline_s)
@@ -104,11 +106,13 @@ class Environment:
                 raise EnvironmentFailedError(
                     f"all {self.topology.lanes} lanes are leased: every app instance needs one of its own"
                 )
-            index = self._free.pop(0)
+            index = self._free.popleft()
         return Lane(lane_name(index), index, self.topology.bootstrap_lane(index), self.topology.lane_hop_names(index))
 
     def release_lane(self, lane: Lane) -> None:
+        """Give it back, to be leased again after all that are free now."""
         with self._lock:
+            assert lane.index not in self._free, f"{lane.name} is not leased"
             self._free.append(lane.index)
 
     def process(self, component: str) -> tuple[int, float]:
@@ -199,7 +203,8 @@ def open_environment(
     What dead runs left behind is removed first; what `setup` has not made yet is made.
 
     Args:
-        keep: Leave it running at the end; a later call, also of another process, finds it.
+        keep: Leave it running at the end; a later call, also of another process, finds it. One that an earlier run
+            kept stays kept.
         progress: Called with one line before each step that takes time.
 
     Raises:
@@ -219,6 +224,8 @@ def open_environment(
     finally:
         if environment_line is not None:
             environment_line.hang_up()
+            for line in scavenge():  # nothing, unless its keeper was killed
+                progress(line)
 
 
 def end_kept_clusters() -> Iterator[str]:
@@ -231,17 +238,16 @@ def end_kept_clusters() -> Iterator[str]:
             line.call("info")
         except EnvironmentFailedError as busy:
             yield f"left alone: the cluster in {folder} ({busy})"
+            line.close()
         else:
             line.end_cluster()
             yield f"ended the kept cluster in block {owned.block} ({folder})"
-        finally:
-            line.close()
 
 
 def kept_clusters() -> list[tuple[Path, Owned]]:
     """Those whose keeper lives."""
     records = [(folder, Owned.read(folder)) for folder in cluster_folders()]
-    return [(folder, owned) for folder, owned in records if owned and owned.keep and owned.keeper.alive()]
+    return [(folder, owned) for folder, owned in records if owned and owned.keep and owner_alive(folder)]
 
 
 def _reused(spec: ClusterSpec, installation: Installation, progress: Progress) -> tuple[Environment, rpc.Line] | None:
@@ -264,12 +270,11 @@ def _reused(spec: ClusterSpec, installation: Installation, progress: Progress) -
         except (EnvironmentFailedError, FaultError) as error:
             progress(f"replacing the kept cluster: {str(error).splitlines()[0]}")
             line.end_cluster()
-            line.close()
     return None
 
 
 def _as_new(topology: Topology) -> None:
-    """Undo what a run that died left in the proxy: its rules, its closed hops and gates."""
+    """Undo what a run that died left in the proxy: its rules, its closed hops and gates, its toxics."""
     hops = HopClient(topology.proxy_url)
     for rule in hops.rules():
         hops.remove_rule(rule.id)
@@ -277,6 +282,7 @@ def _as_new(topology: Topology) -> None:
     for hop in hops.hops():
         if hop.name in upstreams:
             hops.patch_hop(hop.name, enabled=True, upstream=upstreams[hop.name], requests="pass", replies="pass")
+    remove_toxiproxies(topology)
 
 
 def _started(
@@ -302,7 +308,7 @@ def _started(
             info = line.call("open", **request)
             return Environment(line, info, installation, began=began, reused=False), line
         except BaseException as error:
-            line.hang_up()
+            line.end_cluster()
             if isinstance(error, EnvironmentFailedError) and (said := _said(words)):
                 raise EnvironmentFailedError(f"{error}\n  the keeper said:\n{said}") from error
             raise

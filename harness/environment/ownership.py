@@ -1,13 +1,14 @@
 """Who owns what was started, written down where the next start finds it.
 
-One folder per cluster, `clusters/<keeper's pid>-<random>`: the name alone already says who owns it, so not even a
-SIGKILL right after `mkdir` leaves a folder that nobody can judge. In it, `owned.json` names the keeper and every
-process it started. A process is identified by its pid *and* its start: pids are used again.
+One folder per cluster. Its keeper holds a lock in it, which the kernel releases when the keeper ends, however it ends:
+a folder whose lock is free is a dead run's, whatever pids and clocks say meanwhile. `owned.json` names every process
+that the keeper started, by its pid *and* its start: pids are used again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -15,17 +16,19 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
 from harness.environment.children import Child
-from harness.environment.home import clusters_folder, make_reachable
+from harness.environment.home import clusters_folder
 from harness.environment.store import replace_file
 
 _RECORD = "owned.json"
+_LOCK = "owner.lock"
 _SAME_START_S = 1.0
 _GRACE_S = 2.0
 _GONE_S = 5.0
@@ -56,12 +59,13 @@ class Owned:
     """What `owned.json` holds.
 
     Args:
+        keeper: The keeper's pid, for people.
         keep: Whether it was started to outlive its run.
         spec: Of the cluster, as JSON.
         processes: component → its identity.
     """
 
-    keeper: Identity
+    keeper: int
     keep: bool
     block: int
     spec: Mapping[str, Any]
@@ -76,7 +80,7 @@ class Owned:
         try:
             data = json.loads((folder / _RECORD).read_text())
             return cls(
-                keeper=Identity(**data["keeper"]),
+                keeper=data["keeper"],
                 keep=data["keep"],
                 block=data["block"],
                 spec=data["spec"],
@@ -86,17 +90,19 @@ class Owned:
             return None
 
 
-def own_identity() -> Identity:
-    return Identity(os.getpid(), psutil.Process().create_time())
+def new_cluster_folder() -> tuple[Path, IO[str]]:
+    """A folder owned by this process, in the existing `clusters_folder()`.
 
-
-def new_cluster_folder() -> Path:
-    """A folder owned by this process."""
-    make_reachable(clusters_folder())
-    folder = clusters_folder() / f"{os.getpid()}-{secrets.token_hex(2)}"
-    folder.mkdir()
-    folder.chmod(0o711)  # PostgreSQL's user must be able to pass
-    return folder
+    Returns:
+        The folder, and its lock: owned for as long as it stays open.
+    """
+    with _judging():
+        folder = clusters_folder() / f"{os.getpid()}-{secrets.token_hex(2)}"
+        folder.mkdir()
+        folder.chmod(0o711)  # PostgreSQL's user must be able to pass
+        lock = (folder / _LOCK).open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return folder, lock
 
 
 def cluster_folders() -> list[Path]:
@@ -108,20 +114,26 @@ def cluster_folders() -> list[Path]:
 
 def owner_alive(folder: Path) -> bool:
     """Whether the keeper that made `folder` still runs."""
-    if owned := Owned.read(folder):
-        return owned.keeper.alive()
     try:
-        process = psutil.Process(int(folder.name.partition("-")[0]))
-        # Whoever was started after the folder was last touched cannot be the one that made it.
-        started_before = process.create_time() <= folder.stat().st_mtime + _SAME_START_S
-        return started_before and process.status() != psutil.STATUS_ZOMBIE
-    except (ValueError, OSError, psutil.NoSuchProcess):
+        lock = (folder / _LOCK).open()
+    except FileNotFoundError:
         return False
+    except OSError:  # another user's, who hides it: not ours to judge
+        return True
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def orphans() -> list[Path]:
     """Folders whose owner is dead."""
-    return [folder for folder in cluster_folders() if not owner_alive(folder)]
+    if not clusters_folder().is_dir():
+        return []
+    with _judging():
+        return [folder for folder in cluster_folders() if not owner_alive(folder)]
 
 
 def scavenge() -> Iterator[str]:
@@ -181,3 +193,14 @@ def _kill(component: str, identity: Identity) -> bool:
         if not identity.alive():
             return True
     return False
+
+
+@contextmanager
+def _judging() -> Iterator[None]:
+    """A folder that was just made and is not locked yet must not be taken for a dead run's."""
+    descriptor = os.open(clusters_folder(), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness.environment.children import reachable_by_all, unprivileged_user
 from harness.environment.home import cache_folder
-from harness.environment.store import Progress, install_folder, open_to_all
+from harness.environment.store import Progress, install_folder
 from harness.environment.tools import pip_install
 from harness.errors import EnvironmentFailedError, MissingNeedError
 from harness.topology import Address
@@ -110,6 +110,19 @@ def look_for_programs(env: Mapping[str, str] = os.environ) -> Iterator[Postgres]
     for folder in (*system, *([Path(on_path).resolve().parent] if on_path else [])):
         if found := _usable(folder, "this machine's"):
             yield found
+
+
+def require_reachable(folder: Path) -> None:
+    """
+    Raises:
+        EnvironmentFailedError: The user who runs PostgreSQL cannot reach `folder`.
+    """
+    user = unprivileged_user()
+    if user and not reachable_by_all(folder):
+        raise EnvironmentFailedError(
+            f"as root, PostgreSQL runs as the user {user!r}, who cannot reach {folder}\n"
+            "  set EOS_CHAOS_HOME to a folder that every user can reach, or unset it"
+        )
 
 
 def copy_data(template: Path, target: Path) -> None:
@@ -209,11 +222,7 @@ def _initialise(bin_folder: Path, data: Path) -> None:
     user = unprivileged_user()
     data.mkdir(mode=0o700)
     if user is not None:
-        if not reachable_by_all(data.parent):
-            raise EnvironmentFailedError(
-                f"as root, PostgreSQL runs as the user {user!r}, who cannot reach {data.parent}\n"
-                "  set EOS_CHAOS_HOME to a folder that every user can reach, or unset it"
-            )
+        require_reachable(data.parent)
         shutil.chown(data, user)
     initdb = [
         "initdb", "-D", str(data), "-U", ROLE, "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync",
@@ -222,7 +231,6 @@ def _initialise(bin_folder: Path, data: Path) -> None:
     _run_once(bin_folder, initdb, user)
     for database, statements in _ONE_DATABASE:
         _run_once(bin_folder, ["postgres", "--single", "-D", str(data), database], user, statements)
-    open_to_all(data)
 
 
 def _run_once(bin_folder: Path, argv: list[str], user: str | None, stdin: str = "") -> None:

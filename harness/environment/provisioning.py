@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 from harness.environment.class_archive import (
@@ -17,7 +18,9 @@ from harness.environment.postgres import Postgres, ensure_postgres, find_postgre
 from harness.environment.proxy_build import ensure_proxy, proxy_path
 from harness.environment.store import Progress, writing
 from harness.environment.tools import Tool, ensure_java, find_java
-from harness.errors import EnvironmentFailedError
+from harness.errors import EnvironmentFailedError, MissingNeedError
+
+LINUX_MEND = "use a Linux machine, virtual machine or container"
 
 
 def setup(progress: Progress | None = None) -> Installation:
@@ -30,6 +33,8 @@ def setup(progress: Progress | None = None) -> Installation:
         MissingNeedError: A tool is missing and nothing can stand in; carries the command that mends it.
         EnvironmentFailedError: A step failed; carries the last lines of what failed.
     """
+    if sys.platform != "linux":
+        raise MissingNeedError(f"local clusters need Linux, and this is {sys.platform}", LINUX_MEND)
     return find_installation() or _make(progress or (lambda _: None))
 
 
@@ -57,7 +62,7 @@ def kafka_version(jars: tuple[str, ...]) -> str:
 def _make(progress: Progress) -> Installation:
     with writing(progress):
         java = ensure_java(progress)
-        jars = ensure_jars(progress)
+        jars = ensure_jars(java, progress)
         proxy = ensure_proxy(progress)
         postgres = ensure_postgres(progress)
         template = ensure_format_template(java, jars, kafka_version(jars), progress)

@@ -1,4 +1,5 @@
-"""What the keeper says to eosproxy: are you there, and make these hops. Everything else goes through `faults.hops`.
+"""What an environment itself says to eosproxy: are you there, make these hops, forget that run's proxies. Everything
+else goes through `faults`.
 
 With the standard library alone, since this stands in the way of the brokers' start: importing requests costs 0.2 s.
 """
@@ -41,6 +42,22 @@ def make_hops(topology: Topology) -> None:
         raise EnvironmentFailedError(f"eosproxy at {topology.proxy_api} did not answer: {error!r}") from error
     if status != 201:
         raise EnvironmentFailedError(f"eosproxy refused the cluster's hops ({status}): {body.strip()[:500]}")
+
+
+def remove_toxiproxies(topology: Topology) -> None:
+    """Remove every proxy that a run made in front of a broker, its toxics and connections with it.
+
+    Raises:
+        EnvironmentFailedError: It refused; carries its words.
+    """
+    try:
+        _, listed = _ask(topology.proxy_api, "GET", "/proxies")
+        for name in json.loads(listed):
+            status, body = _ask(topology.proxy_api, "DELETE", f"/proxies/{name}")
+            if status not in (204, 404):
+                raise EnvironmentFailedError(f"eosproxy did not remove {name!r} ({status}): {body.strip()[:500]}")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise EnvironmentFailedError(f"eosproxy at {topology.proxy_api} did not answer: {error!r}") from error
 
 
 def _ask(api: Address, method: str, path: str, body: Any = None) -> tuple[int, str]:

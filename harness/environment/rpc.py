@@ -52,19 +52,15 @@ class Line:
         """Our end closes; a cluster that is not kept ends with that, and we wait until it has (at most 30 s)."""
         with self._lock, contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_WR)
-            self._wait_for_end()
+            while self._connection.recv(4096):  # the keeper hangs up when all is done
+                pass
         self.close()
 
     def end_cluster(self) -> None:
-        """End the cluster, kept or not, and wait until it is gone (at most 30 s)."""
+        """Hang up, and end the cluster even if it is to be kept; in the middle of its start, too."""
         with self._lock, contextlib.suppress(OSError):
             self._connection.sendall(encode({"call": "shutdown"}))
-            self._wait_for_end()
-
-    def _wait_for_end(self) -> None:
-        """Until the keeper has hung up, which is the last thing it does."""
-        while self._connection.recv(4096):
-            pass
+        self.hang_up()
 
     def close(self) -> None:
         self._lines.close()

@@ -71,18 +71,22 @@ def work_folder() -> Iterator[Path]:
 
 @contextmanager
 def install_folder(final: Path) -> Iterator[Path]:
-    """An empty folder to fill, renamed to `final` when the block ends well; only inside `writing`."""
+    """An empty folder to fill; when the block ends well it is made readable by all and renamed to `final`.
+
+    Only inside `writing`.
+    """
     with work_folder() as work:
         filled = work / final.name
         filled.mkdir()
         yield filled
+        open_to_all(filled)
         shutil.rmtree(final, ignore_errors=True)
         filled.rename(final)
 
 
-def open_to_all(folder: Path) -> None:
-    """Let every OS user read what is below `folder`: a cache is shared, and PostgreSQL runs as another user."""
-    for path in (folder, *folder.rglob("*")):
+def open_to_all(entry: Path) -> None:
+    """Let every OS user read a file, or all below a folder: a cache is shared, and PostgreSQL runs as another user."""
+    for path in (entry, *entry.rglob("*")):
         if not path.is_symlink():
             mode = path.stat().st_mode
             path.chmod(mode | (0o555 if path.is_dir() or mode & 0o100 else 0o444))

@@ -1,4 +1,7 @@
-"""Find Java, Go and Maven: on this machine, else (Java and Go) the stand-in that `setup` unpacks from PyPI."""
+"""Find Java, Go and Maven: on this machine, else (Java and Go) the stand-in that `setup` unpacks from PyPI.
+
+`python -m harness.environment.tools go` prints the path of the Go that builds and tests eosproxy, for the Makefile.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.environment.home import cache_folder
 from harness.environment.store import Progress, install_folder
-from harness.errors import MissingNeedError
+from harness.errors import ExitCode, MissingNeedError
 
 LEAST_JAVA = (17,)
 LEAST_GO = (1, 23)
@@ -209,3 +212,20 @@ def _version(path: Path, argv: list[str], pattern: str) -> str:
         return ""
     found = re.search(pattern, done.stdout + done.stderr)
     return found.group(1) if found else ""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit code; what is missing is said on stderr."""
+    if list(arguments) != ["go"]:
+        print("usage: python -m harness.environment.tools go", file=sys.stderr)
+        return ExitCode.USAGE
+    try:
+        print(go_program())
+    except MissingNeedError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return ExitCode.AS_EXPECTED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

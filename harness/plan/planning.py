@@ -26,8 +26,8 @@ def make_plan(
         repeat: Instead of the file's; likewise `seed`.
 
     Raises:
-        UsageError: `only` names what the matrix does not have.
-        NothingSelectedError: It leaves no cell.
+        UsageError: `only` is not of that form.
+        NothingSelectedError: It leaves no cell, or names what the matrix does not have.
     """
     seed = scenario.seed if seed is None else seed
     wanted = _selection(scenario, only)
@@ -63,11 +63,12 @@ def _selection(scenario: Scenario, only: Sequence[str]) -> dict[str, set[str]]:
         if axis not in scenario.matrix:
             known = f"axes: {', '.join(scenario.matrix)}" if scenario.matrix else "it has no matrix"
             hint = join_hints(did_you_mean(axis, scenario.matrix), known)
-            raise UsageError(f"--only {text}: {scenario.file} has no axis {axis!r}; {hint}")
+            raise NothingSelectedError(f"--only {text}: {scenario.file} has no axis {axis!r}; {hint}")
         if value not in scenario.matrix[axis]:
             known = f"values: {', '.join(scenario.matrix[axis])}"
             hint = join_hints(did_you_mean(value, scenario.matrix[axis]), known)
-            raise UsageError(f"--only {text}: axis {axis!r} of {scenario.file} has no value {value!r}; {hint}")
+            message = f"--only {text}: axis {axis!r} of {scenario.file} has no value {value!r}; {hint}"
+            raise NothingSelectedError(message)
         wanted.setdefault(axis, set()).add(value)
     return wanted
 

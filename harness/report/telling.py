@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.model import Finding, Quantifier, Verdict
-from harness.verdict import CellVerdict, Check, RepeatVerdict, RunVerdict, types_of
+from harness.scenario.places import types_of
+from harness.verdict import CellVerdict, Check, RepeatVerdict, RunVerdict
 
 _PRESENCE = (Quantifier.SOME, Quantifier.SOMETIMES)
 

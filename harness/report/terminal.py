@@ -7,7 +7,7 @@ do I repeat it? where did it hold, with counts? The last line says whether it he
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ from rich.text import Text
 
 from harness.model import FaultOutcome, Verdict
 from harness.report.conclusion import conclusion, reasons_of
-from harness.run_folder import repeat_folder
 from harness.report.matrix import matrix
 from harness.report.story import story
 from harness.report.telling import Exhibit, exhibit_of, nearest_clean_cell
 from harness.report.words import VERDICT_STYLES, VERDICT_WORDS, noun, number
+from harness.run_folder import repeat_folder
 from harness.verdict import CellVerdict, RunVerdict
 
 _REASONS_SHOWN_MAX = 8
+_FRAME_FACTS = ("api", "at", "hop", "correlation_id", "held_ms", "ended")
 
 
 def print_report(console: Console, run: RunVerdict, run_folder: Path, scenario_file: str) -> None:
@@ -89,16 +90,25 @@ def fault_line(fault: FaultOutcome) -> str:
     if not fault.bit:
         return f"{fault.fault}: fired {fault.fired}, did not bite{_because(fault)}"
     healed = "" if fault.healed else f"; did not heal{_because(fault)}"
-    evidence = ", ".join(f"{key} {value}" for key, value in fault.evidence.items() if _is_short(value))
-    return f"{fault.fault}: bit{evidence and f' ({evidence})'}{healed}"
+    proof = "; ".join(_proof(fault.evidence))
+    return f"{fault.fault}: bit{proof and f' ({proof})'}{healed}"
+
+
+def _proof(evidence: Mapping[str, Any]) -> Iterator[str]:
+    """The frame, then what was done, then anything else that is short; moments are left to `verdict.json`."""
+    frame = evidence.get("frame") or {}
+    for facts in ({key: frame[key] for key in _FRAME_FACTS if key in frame}, *evidence.get("acts", ()), evidence):
+        told = [f"{key.replace('_', ' ')} {value}" for key, value in facts.items() if _is_telling(key, value)]
+        if told:
+            yield ", ".join(told)
 
 
 def _because(fault: FaultOutcome) -> str:
     return f", because {fault.why}" if fault.why else ""
 
 
-def _is_short(value: Any) -> bool:
-    return isinstance(value, (str, int, float)) and len(str(value)) <= 40
+def _is_telling(key: str, value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and len(str(value)) <= 40 and not key.endswith("_ns")
 
 
 def _clean(cell: CellVerdict | None, exhibit: Exhibit) -> str:

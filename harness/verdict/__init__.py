@@ -4,7 +4,7 @@
 rules, and why they are so, stand at each of the three.
 """
 
-from harness.verdict.checks import is_legal, types_of
+from harness.verdict.checks import is_legal
 from harness.verdict.exits import worst_exit_code
 from harness.verdict.judge import judge_cell, judge_repeat, judge_run
 from harness.verdict.model import CellVerdict, Check, ExpectationOutcome, RepeatVerdict, RunVerdict
@@ -19,6 +19,5 @@ __all__ = [
     "judge_cell",
     "judge_repeat",
     "judge_run",
-    "types_of",
     "worst_exit_code",
 ]

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from harness.model import Anomaly, Audit, FaultOutcome, Quantifier, RepeatRecord, Verdict
 from harness.plan import Cell, Expectation, Plan
-from harness.verdict.checks import checks_of, covered_places, types_of
+from harness.scenario.places import types_of
+from harness.verdict.checks import checks_of, covered_places
 from harness.verdict.model import CellVerdict, Check, ExpectationOutcome, RepeatVerdict, RunVerdict
 
 

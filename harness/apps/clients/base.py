@@ -78,7 +78,8 @@ class ProducerClient(Protocol):
 
 
 class ConsumerClient(Protocol):
-    def subscribe(self, topic: str) -> None: ...
+    def subscribe(self, topic: str) -> None:
+        """Raises RestartNeededError."""
 
     def poll(self, limit: int, timeout_s: float) -> Polled: ...
 

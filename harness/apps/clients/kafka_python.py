@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -44,6 +45,7 @@ _ASSIGNORS = {
     "sticky": StickyPartitionAssignor,
     "cooperative-sticky": CooperativeStickyAssignor,
 }
+_TOPIC_S = 10.0
 _CALL_MS = 10_000  # for a call to the group coordinator that has no property of its own
 
 
@@ -151,7 +153,16 @@ class KafkaPythonConsumer:
         self._consumer = _connect(KafkaConsumer, settings)
 
     def subscribe(self, topic: str) -> None:
+        """Raises RestartNeededError: no broker knows the topic.
+
+        A member that joins its group before it knows the topic's partitions assigns none, and may never do it again.
+        """
         self._consumer.subscribe([topic], listener=_Listener(self._rebalances))
+        deadline = time.monotonic() + _TOPIC_S
+        while not self._consumer.partitions_for_topic(topic):
+            if time.monotonic() > deadline:
+                raise RestartNeededError(f"no broker knows topic {topic}")
+            time.sleep(0.1)
 
     def poll(self, limit: int, timeout_s: float) -> Polled:
         try:

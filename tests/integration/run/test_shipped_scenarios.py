@@ -26,8 +26,8 @@ def test_where_exactly_once_stops(command_line: CommandLine, tmp_path: Path) -> 
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
     last = ended.stdout.splitlines()[-1]
     assert last == (
-        "AS EXPECTED: exactly-once held in invoices; "
-        "it stops at invoices_seen when write=insert (20 duplicates in 1 of 1 repeats)"
+        "AS EXPECTED: exactly-once held in orders, invoices; "
+        "it stops at invoices_seen when write=insert (20 duplicates in 1 of 1 repeat)"
     )
     verdict = json.loads((folder / "verdict.json").read_text())
     counts = {cell["label"]: places_of(cell) for cell in verdict["cells"]}

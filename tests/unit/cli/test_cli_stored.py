@@ -31,7 +31,7 @@ class TestAuditOfARun:
         assert result.exit_code == 0, result.output
         assert result.stdout.splitlines()[-1] == (
             "AS EXPECTED: exactly-once held in orders; "
-            "it stops at rows when write=insert (2 duplicates in 1 of 1 repeats)"
+            "it stops at rows when write=insert (2 duplicates in 1 of 1 repeat)"
         )
         assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == before
 
@@ -83,7 +83,7 @@ class TestAuditOfAHistory:
         store_run(Path("run"))
         result = eos_chaos("audit", "run/cells/write=upsert/repeat-1")
         assert result.exit_code == 0, result.output
-        assert result.stdout.splitlines()[-1] == "CLEAN: no finding in orders, rows"
+        assert result.stdout.splitlines()[-1] == "CLEAN: no finding in orders, orders@read_uncommitted, rows"
 
     def test_json(self) -> None:
         store_run(Path("run"))

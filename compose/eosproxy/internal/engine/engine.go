@@ -1,5 +1,5 @@
-// Package engine decides what happens to frames: it counts requests against rules, keeps the frames that are held
-// and logs events. It knows nothing about sockets.
+// Package engine decides what happens to frames: it counts requests against rules, keeps track of the frames that are
+// held and logs events. It knows nothing about sockets.
 package engine
 
 import (
@@ -21,6 +21,8 @@ var (
 // An Engine is the state of all rules, holds and events of one process.
 type Engine struct {
 	Log *Log
+
+	names topicNames
 
 	mu       sync.Mutex
 	rules    []*activeRule // in the order they were added
@@ -112,8 +114,13 @@ func (e *Engine) Watches(lane string, api kafka.API) bool {
 	return (*e.watched.Load())[watch{lane, api.Name}]
 }
 
-// Count counts a request against the rules of its lane. The tickets are for the request itself and for its reply.
+// LearnTopics remembers what a reply to Metadata told, so that topics can be matched by name where requests carry ids.
+func (e *Engine) LearnTopics(topics []kafka.TopicID) { e.names.learn(topics) }
+
+// Count counts a request against the rules of its lane, and fills in the names of topics known by id. The tickets are
+// for the request itself and for its reply.
 func (e *Engine) Count(lane string, h *kafka.RequestHeader, body *kafka.Body) (request, reply []Ticket) {
+	e.names.fill(body.Topics)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, r := range e.rules {
@@ -121,7 +128,7 @@ func (e *Engine) Count(lane string, h *kafka.RequestHeader, body *kafka.Body) (r
 			continue
 		}
 		r.seen++
-		switch due := r.seen >= r.Nth && (r.Times == -1 || r.seen < r.Nth+r.Times); {
+		switch due := r.seen >= r.Nth && (r.Times == -1 || r.seen-r.Nth < r.Times); {
 		case !due:
 		case r.At == Request:
 			request = append(request, Ticket{r, r.seen})

@@ -47,13 +47,10 @@ type Frame struct {
 func NewFrame(h kafka.RequestHeader, body kafka.Body, size int) *Frame {
 	f := &Frame{
 		At: Request, API: h.API.Name, APIVersion: h.Version, CorrelationID: h.CorrelationID, ClientID: h.ClientID,
-		GroupID: body.GroupID, Topics: body.Topics, Size: size,
+		Committed: body.Committed, GroupID: body.GroupID, Topics: body.Topics, Size: size,
 	}
 	if len(body.TransactionalIDs) > 0 {
 		f.TransactionalID = body.TransactionalIDs[0]
-	}
-	if h.API.Key == kafka.EndTxn {
-		f.Committed = &body.Committed
 	}
 	return f
 }
@@ -94,10 +91,12 @@ const batch = 2000
 
 // A Log keeps the newest events, in order, numbered from 1.
 type Log struct {
-	mu   sync.Mutex
-	ring []Event // the event seq is at (seq-1) % limit
-	last uint64
-	wake chan struct{} // closed and replaced by every append
+	mu      sync.Mutex
+	ring    []Event // the event seq is at (seq-1) % limit
+	last    uint64
+	fetched uint64        // the newest event that a reader has got, or said to know
+	lost    uint64        // events overwritten before any reader got them
+	wake    chan struct{} // closed and replaced by every append
 
 	limit int
 }
@@ -117,7 +116,11 @@ func (l *Log) Append(ev Event) {
 	if len(l.ring) < l.limit {
 		l.ring = append(l.ring, ev)
 	} else {
-		l.ring[(ev.Seq-1)%uint64(l.limit)] = ev
+		oldest := &l.ring[(ev.Seq-1)%uint64(l.limit)]
+		if oldest.Seq > l.fetched {
+			l.lost++
+		}
+		*oldest = ev
 	}
 	close(l.wake)
 	l.wake = make(chan struct{})
@@ -129,22 +132,21 @@ func (l *Log) Since(seq uint64) ([]Event, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []Event
-	if lost := l.lost(); seq < lost {
-		gap := Event{Seq: lost, Kind: DroppedEvents, Count: lost - seq}
+	if gone := l.last - uint64(len(l.ring)); seq < gone {
+		gap := Event{Seq: gone, Kind: DroppedEvents, Count: gone - seq}
 		gap.stamp()
-		out, seq = append(out, gap), lost
+		out, seq = append(out, gap), gone
 	}
 	for ; seq < l.last && len(out) < batch; seq++ {
 		out = append(out, l.ring[seq%uint64(l.limit)])
 	}
+	l.fetched = max(l.fetched, min(seq, l.last))
 	return out, l.wake
 }
 
-// Counts tells how many events there have been, and how many of them the log no longer has.
+// Counts tells how many events there have been, and how many of them are gone although no reader ever got them.
 func (l *Log) Counts() (total, lost uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.last, l.lost()
+	return l.last, l.lost
 }
-
-func (l *Log) lost() uint64 { return l.last - uint64(len(l.ring)) }

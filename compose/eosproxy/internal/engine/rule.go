@@ -37,7 +37,11 @@ func (f Fate) Check() error {
 	return oneOf("connection", string(f), string(Close), string(Reset), string(Open))
 }
 
-// A Match describes requests; fields that are absent match anything.
+// maxHoldMS bounds hold_ms_max: a day.
+const maxHoldMS = 24 * 60 * 60 * 1000
+
+// A Match describes requests; fields that are absent match anything. Topic may be a name or, for the versions that
+// carry ids, an id.
 type Match struct {
 	API             string  `json:"api"`
 	Committed       *bool   `json:"committed,omitempty"`
@@ -81,7 +85,7 @@ func (r *Rule) Check() error {
 	wrong(len(r.Match) == 0, "match: at least one is needed")
 	wrong(r.Nth < 1, "nth: %d is less than 1", r.Nth)
 	wrong(r.Times < 1 && r.Times != -1, "times: %d is neither -1 nor at least 1", r.Times)
-	wrong(r.HoldMSMax < 0, "hold_ms_max: %d is negative", r.HoldMSMax)
+	wrong(r.HoldMSMax < 0 || r.HoldMSMax > maxHoldMS, "hold_ms_max: %d is not within 0 and %d", r.HoldMSMax, maxHoldMS)
 	for i := range r.Match {
 		if err := r.Match[i].check(); err != nil {
 			errs = append(errs, fmt.Errorf("match[%d]: %w", i, err))
@@ -113,13 +117,13 @@ func (m *Match) check() error {
 
 func (m *Match) hits(h *kafka.RequestHeader, body *kafka.Body) bool {
 	return m.API == h.API.Name &&
-		(m.Committed == nil || *m.Committed == body.Committed) &&
+		(m.Committed == nil || body.Committed != nil && *m.Committed == *body.Committed) &&
 		(m.TransactionalID == nil || slices.Contains(body.TransactionalIDs, *m.TransactionalID)) &&
 		(m.Topic == nil && m.Partition == nil || slices.ContainsFunc(body.Topics, m.hitsTopic))
 }
 
 func (m *Match) hitsTopic(t kafka.Topic) bool {
-	return (m.Topic == nil || *m.Topic == t.Topic) &&
+	return (m.Topic == nil || *m.Topic == t.Topic || t.ID != "" && *m.Topic == t.ID) &&
 		(m.Partition == nil || slices.Contains(t.Partitions, *m.Partition))
 }
 

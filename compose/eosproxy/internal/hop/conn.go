@@ -26,6 +26,7 @@ type conn struct {
 
 	pending    pending
 	unreadable sync.Once // what could not be read is announced once
+	opaque     bool      // the requests have no headers any more; of the direction upwards alone
 
 	// Each direction ends its own source: these are closed when nothing can reach the peer any more.
 	upstreamGone, clientGone chan struct{}

@@ -115,14 +115,16 @@ func (d *direction) peek(n int) ([]byte, error) {
 	return b, err
 }
 
-// take takes the first bytes of a frame of total bytes into memory: all of them if there are not too many.
+// take takes the first bytes of a frame of total bytes into memory: all of them if there are not too many. If the
+// source ends before, those that are there are passed on.
 func (d *direction) take(total int) ([]byte, error) {
 	head := make([]byte, min(total, holdLimit))
 	n, err := io.ReadFull(d.in, head)
-	if err == nil {
-		err = d.buf.Flush() // what is before the frame does not wait for it
+	if err != nil {
+		_, _ = d.buf.Write(head[:n])
+		return nil, err
 	}
-	return head[:n], err
+	return head, d.buf.Flush() // what is before the frame does not wait for it
 }
 
 // deliver writes a frame of total bytes of which take has taken the head.

@@ -38,13 +38,13 @@ func (g *gate) isShut() bool {
 
 // pass waits with n bytes until the gate is open; false means that ended was closed first.
 func (g *gate) pass(n int, ended <-chan struct{}) bool {
-	counted := false
+	var countedFor chan struct{} // of which shutting of the gate
 	for {
 		g.mu.Lock()
 		shut, changed := g.shut, g.changed
-		if shut && !counted {
+		if shut && countedFor != changed {
 			g.withheld.Add(int64(n))
-			counted = true
+			countedFor = changed
 		}
 		g.mu.Unlock()
 		if !shut {

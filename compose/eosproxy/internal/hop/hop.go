@@ -84,6 +84,7 @@ type Hop struct {
 	mu       sync.Mutex
 	upstream string
 	listener net.Listener // nil while disabled
+	retired  bool         // it never listens again
 	conns    map[*conn]struct{}
 	running  sync.WaitGroup // accept loops and connections
 }
@@ -186,6 +187,9 @@ func setting(g *gate) string {
 
 // start begins to listen; the hop is locked.
 func (h *Hop) start() error {
+	if h.retired {
+		return errStopping
+	}
 	listener, err := net.Listen("tcp", h.listen)
 	if err != nil {
 		return fmt.Errorf("hop %q: %w", h.name, err)
@@ -209,6 +213,14 @@ func (h *Hop) close(why string) {
 	for _, c := range conns { // each takes itself off the hop
 		c.end(engine.Close, why)
 	}
+}
+
+// retire closes the hop for ever.
+func (h *Hop) retire(why string) {
+	h.mu.Lock()
+	h.retired = true
+	h.mu.Unlock()
+	h.close(why)
 }
 
 // accept never dials and never waits for a connection, so that neither can keep others from being accepted.

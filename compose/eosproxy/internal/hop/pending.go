@@ -14,7 +14,8 @@ const pendingLimit = 1 << 16
 // An expected reply: what its request leaves for it.
 type expected struct {
 	correlationID int32
-	timed         bool // its round trip counts
+	timed         bool  // its round trip counts
+	metadata      int16 // the version, if it answers a Metadata that may tell topic ids; else 0
 	sentAt        time.Time
 	tickets       []engine.Ticket
 	frame         *engine.Frame // its request; nil without tickets

@@ -12,12 +12,11 @@ import (
 )
 
 const (
-	// headPrefix is what is read of a request before its length is known to need more: enough for most.
+	// headPrefix is what is read of a request before it is known to need more: enough for most.
 	headPrefix = 512
-	// bodyPrefix is the most that is read of a request to find what rules match.
-	bodyPrefix = readBuffer
 	// holdLimit is how much of a held frame is taken into memory, so that it does not depend on its sender any more;
-	// of a longer frame the rest stays with the sender's kernel.
+	// of a longer frame the rest stays with the sender's kernel. It is also the most that is read of a request to find
+	// what rules match.
 	holdLimit = 4 << 20
 )
 
@@ -94,6 +93,9 @@ func (c *conn) pump(d *direction, next func(*direction, int) error) error {
 
 // nextRequest relays the request of total bytes that comes next.
 func (c *conn) nextRequest(d *direction, total int) error {
+	if c.opaque {
+		return d.copy(total)
+	}
 	r, err := c.readRequest(d, total)
 	if err != nil {
 		return err
@@ -101,21 +103,22 @@ func (c *conn) nextRequest(d *direction, total int) error {
 	if c.isEnded() { // what comes after the end is not counted
 		return errEnded
 	}
+	f := passing{total: total, head: r.head, gone: c.upstreamGone}
 	reply := expected{correlationID: r.header.CorrelationID, timed: !isLongPoll(r.header.API)}
-	var tickets []engine.Ticket
 	if r.watched {
-		tickets, reply.tickets = c.hop.opts.Engine.Count(c.source.Lane, &r.header, &r.body)
+		f.tickets, reply.tickets = c.hop.opts.Engine.Count(c.source.Lane, &r.header, &r.body)
 	}
-	var frame *engine.Frame
-	if len(tickets)+len(reply.tickets) > 0 {
-		frame = engine.NewFrame(r.header, r.body, total)
-		reply.frame = frame
+	if len(f.tickets)+len(reply.tickets) > 0 {
+		f.frame = engine.NewFrame(r.header, r.body, total)
+		reply.frame = f.frame
 	}
-	return c.carry(d, total, tickets, frame, c.upstreamGone, func() {
-		if !r.unanswered && !c.pending.add(reply) {
-			c.unread(nil, fmt.Sprintf("more than %d requests are without reply; the oldest are forgotten", pendingLimit))
-		}
-	})
+	if r.header.API.Key == kafka.Metadata && c.source.Lane != "" {
+		reply.metadata = r.header.Version
+	}
+	if !r.unanswered {
+		f.reply = &reply
+	}
+	return c.carry(d, f)
 }
 
 // nextReply relays the reply of total bytes that comes next.
@@ -139,83 +142,113 @@ func (c *conn) nextReply(d *direction, total int) error {
 	case request.timed && !request.sentAt.IsZero():
 		c.hop.rtt.add(time.Since(request.sentAt))
 	}
-	var frame *engine.Frame
-	if len(request.tickets) > 0 {
-		frame = request.frame.Reply(total)
+	if request.metadata > 0 {
+		if b, err = d.peek(min(total, readBuffer)); err != nil {
+			return err
+		}
+		c.hop.opts.Engine.LearnTopics(kafka.TopicIDs(request.metadata, b[kafka.SizeLength:]))
 	}
-	return c.carry(d, total, request.tickets, frame, c.clientGone, func() {})
+	f := passing{total: total, tickets: request.tickets, gone: c.clientGone}
+	if len(f.tickets) > 0 {
+		f.frame = request.frame.Reply(total)
+	}
+	return c.carry(d, f)
 }
 
 // A request as far as it has been read.
 type request struct {
 	header     kafka.RequestHeader
 	body       kafka.Body
-	watched    bool // rules are to see it
-	unanswered bool // it gets no reply
+	head       []byte // what of the frame had to be taken into memory; nil when looking at it was enough
+	watched    bool   // rules are to see it
+	unanswered bool   // it gets no reply
 }
 
 // readRequest reads as little as possible of the request that comes next. What it cannot read it announces, and the
 // request is relayed as it is. An error means that the request did not arrive as a whole.
-func (c *conn) readRequest(d *direction, total int) (request, error) {
-	want := min(total, headPrefix)
-	for {
-		b, err := d.peek(want)
-		if err != nil {
-			return request{}, err
+func (c *conn) readRequest(d *direction, total int) (r request, err error) {
+	read := 0
+	for _, read = range []int{min(total, headPrefix), min(total, readBuffer)} {
+		var b []byte
+		if b, err = d.peek(read); err != nil {
+			return r, err
 		}
-		r, err := c.parseRequest(b[kafka.SizeLength:], want == total)
-		most := min(total, bodyPrefix)
-		switch {
-		case errors.Is(err, kafka.ErrShort) && want < most:
-			want = most
-			continue
-		case errors.Is(err, kafka.ErrShort) && want < total:
-			err = fmt.Errorf("%s: what is behind its first %d bytes is not read", r.header.API.Name, want)
+		if r, err = c.parseRequest(b[kafka.SizeLength:], read == total); !errors.Is(err, kafka.ErrShort) {
+			break
 		}
-		if err != nil {
-			c.unread(engine.NewFrame(r.header, r.body, total), err.Error())
-		}
-		return r, nil
 	}
+	if r.watched && errors.Is(err, kafka.ErrShort) { // a rule may want what is behind the records of a Produce
+		var head []byte
+		if head, err = d.take(total); err != nil {
+			return r, err
+		}
+		read = len(head)
+		r, err = c.parseRequest(head[kafka.SizeLength:], read == total)
+		r.head = head
+	}
+	switch {
+	case errors.Is(err, kafka.ErrShort):
+		err = fmt.Errorf("%s: what is behind its first %d bytes is not read", r.header.API.Name, read)
+	case err == nil && r.header.API.Key == kafka.SaslHandshake && r.header.Version == 0:
+		c.opaque = true
+		err = errors.New("SaslHandshake of version 0: what follows has no headers and is relayed as it is")
+	}
+	if err != nil {
+		c.unread(engine.NewFrame(r.header, r.body, total), err.Error())
+	}
+	return r, nil
 }
 
+// parseRequest reads what is needed of a request; whole says that the prefix reaches to its end.
 func (c *conn) parseRequest(prefix []byte, whole bool) (r request, err error) {
+	defer func() {
+		if whole && errors.Is(err, kafka.ErrShort) {
+			err = fmt.Errorf("%w: the request ends in the middle of its header", kafka.ErrMalformed)
+		}
+	}()
 	if r.header, err = kafka.ParseRequestHeader(prefix); err != nil {
 		return r, err
 	}
 	r.watched = c.hop.opts.Engine.Watches(c.source.Lane, r.header.API)
-	isProduce := r.header.API.Key == kafka.Produce
-	if !r.watched && !isProduce {
-		return r, nil
+	if r.header.API.Key == kafka.Produce {
+		acks, err := kafka.ProduceAcks(r.header, prefix[r.header.Body:])
+		if err != nil {
+			return r, err
+		}
+		r.unanswered = acks == 0
 	}
-	r.body, err = kafka.ParseBody(r.header, prefix[r.header.Body:], whole)
-	r.unanswered = isProduce && r.body.Acks == 0
-	if !r.watched && len(r.body.Topics) > 0 {
-		err = nil // of an unwatched Produce only the acks matter, which are in front of its topics
+	if r.watched {
+		r.body, err = kafka.ParseBody(r.header, prefix[r.header.Body:], whole)
 	}
 	return r, err
 }
 
-// carry takes the frame that comes next through the rules that have a ticket for it and then to its destination,
-// which gone says cannot be reached any more; onward is called as soon as it is sure to go there.
-func (c *conn) carry(
-	d *direction, total int, tickets []engine.Ticket, frame *engine.Frame, gone <-chan struct{}, onward func(),
-) error {
-	var head []byte // what of the frame is already in memory
+// A frame that passes.
+type passing struct {
+	total   int    // its length, size field included
+	head    []byte // what of it is already in memory; nil when all of it is still to be read
+	tickets []engine.Ticket
+	frame   *engine.Frame // what events tell of it; nil without tickets
+	reply   *expected     // what to expect once it is sure to go on; nil when nothing
+	gone    <-chan struct{}
+}
+
+// carry takes a frame through the rules that have a ticket for it and then to its destination, which f.gone says
+// cannot be reached any more.
+func (c *conn) carry(d *direction, f passing) error {
 	delivered := func(error) {}
-	for _, t := range tickets {
-		if t.Holds() && head == nil {
+	for _, t := range f.tickets {
+		if t.Holds() && f.head == nil {
 			var err error
-			if head, err = d.take(total); err != nil {
-				_, _ = d.buf.Write(head) // torn off: pass on what there is
+			if f.head, err = d.take(f.total); err != nil {
 				return err
 			}
 		}
-		action, fate, hold := c.hop.opts.Engine.Fire(t, c.source, frame)
+		action, fate, hold := c.hop.opts.Engine.Fire(t, c.source, f.frame)
 		switch action {
 		case engine.ActionHold:
 			delivered(nil) // to this rule, by the one before
-			v, ok := hold.Wait(c.ended, gone)
+			v, ok := hold.Wait(c.ended, f.gone)
 			if !ok {
 				return errGone
 			}
@@ -230,11 +263,13 @@ func (c *conn) carry(
 			return c.lose(d, fate, "frame lost by rule "+t.RuleID())
 		}
 	}
-	onward()
-	if head == nil {
-		return d.copy(total)
+	if f.reply != nil && !c.pending.add(*f.reply) {
+		c.unread(nil, fmt.Sprintf("more than %d requests are without reply; the oldest are forgotten", pendingLimit))
 	}
-	err := d.deliver(head, total)
+	if f.head == nil {
+		return d.copy(f.total)
+	}
+	err := d.deliver(f.head, f.total)
 	delivered(cmp.Or(err, d.out.failed))
 	return err
 }

@@ -13,13 +13,16 @@ var (
 	ErrNoHop  = errors.New("there is no such hop")
 )
 
+var errStopping = errors.New("eosproxy is stopping")
+
 // A Set is all hops of a process.
 type Set struct {
 	opts Options
 
-	mu    sync.Mutex
-	hops  map[string]*Hop
-	order []string // names, as created
+	mu     sync.Mutex
+	hops   map[string]*Hop
+	order  []string // names, as created
+	closed bool
 }
 
 // NewSet makes an empty set.
@@ -29,6 +32,9 @@ func NewSet(opts Options) *Set { return &Set{opts: opts, hops: map[string]*Hop{}
 func (s *Set) Create(configs []Config) (states []State, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errStopping
+	}
 	if err := s.check(configs); err != nil {
 		return nil, err
 	}
@@ -36,7 +42,7 @@ func (s *Set) Create(configs []Config) (states []State, err error) {
 	defer func() {
 		if err != nil {
 			for _, h := range started {
-				h.close("hop was not created")
+				h.retire("hop was not created")
 			}
 		}
 	}()
@@ -125,9 +131,12 @@ func (s *Set) OpenConnections() int {
 // Close ends all hops and waits, at most for patience, until their connections are gone. Frames that are held are
 // not delivered.
 func (s *Set) Close(patience time.Duration) {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	hops := s.all()
 	for _, h := range hops {
-		h.close("eosproxy stops")
+		h.retire("eosproxy stops")
 	}
 	done := make(chan struct{})
 	go func() {

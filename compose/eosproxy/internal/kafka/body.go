@@ -96,8 +96,12 @@ func readTransactionalID(r *reader, _ int16, flexible bool, body *Body) {
 	}
 }
 
-// ProduceAcks reads what a Produce asks for from the first bytes behind its header; with 0 it gets no reply.
+// ProduceAcks reads what a Produce asks for from the first bytes behind its header; with 0 it gets no reply. Of a
+// version not known here it gives -1.
 func ProduceAcks(h RequestHeader, prefix []byte) (int16, error) {
+	if h.Version > h.API.Highest {
+		return -1, nil
+	}
 	r := reader{buf: prefix}
 	if h.Version >= 3 {
 		r.nullableString(h.API.IsFlexible(h.Version)) // the transactional id

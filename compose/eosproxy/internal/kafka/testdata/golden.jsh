@@ -105,7 +105,7 @@ void request(ApiKeys k, short v, int correlation) {
     var filled = fill(k, v);
     if (hv >= 2) { // a reader must skip tagged fields that it does not know
         header.unknownTaggedFields().add(new RawTaggedField(300, new byte[] {1, 2, 3}));
-        filled.body().unknownTaggedFields().add(new RawTaggedField(301, new byte[200]));
+        filled.body().unknownTaggedFields().add(new RawTaggedField(301, new byte[130]));
     }
     print("request", k, v, header, hv, filled.body(), filled.what());
 }

@@ -1,0 +1,247 @@
+"""One pipeline on real brokers without the conductor: topics, table, apps as processes, evidence, audit."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+import psycopg
+from psycopg import sql
+
+from harness.apps.tables import create_table_sql
+from harness.audit import audit
+from harness.collect import Observer, collect
+from harness.environment import Environment, Lane
+from harness.model import Audit, Place
+from harness.scenario.model import Topic
+from harness.spawning import spawn
+
+APP_S = 30.0
+ORDERS, INVOICES, TABLE = "orders", "invoices", "invoices_seen"
+
+
+class Bench:
+    """producer → orders → processor → invoices → sink → invoices_seen; use it as a context manager.
+
+    Args:
+        upsert: Whether the table's id is unique.
+        with_table: Whether there is a sink at all.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        folder: Path,
+        *,
+        partitions: int = 2,
+        upsert: bool = False,
+        with_table: bool = False,
+    ) -> None:
+        self.environment = environment
+        self.folder = folder
+        self.suffix = secrets.token_hex(3)
+        self.orders, self.invoices = f"{ORDERS}.{self.suffix}", f"{INVOICES}.{self.suffix}"
+        self.schema = f"t_{self.suffix}"
+        self.observer = Observer(environment.bootstrap_direct, environment.cluster_id)
+        self._topic = Topic(partitions=partitions)
+        self._upsert = upsert
+        self._with_table = with_table
+        self._lanes: dict[str, Lane] = {}
+        self._incarnations: dict[str, int] = {}
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._cleanup = ExitStack()
+
+    @property
+    def groups(self) -> dict[str, str]:
+        groups = {self.group("processor"): self.orders}
+        return groups | ({self.group("sink"): self.invoices} if self._with_table else {})
+
+    @property
+    def topics(self) -> list[str]:
+        return [self.orders, self.invoices]
+
+    def group(self, app: str) -> str:
+        return f"{app}.{self.suffix}"
+
+    def __enter__(self) -> Self:
+        with self._cleanup:
+            self._cleanup.callback(self.observer.close)
+            self._cleanup.callback(self.observer.delete_topics, self.topics)
+            self.observer.create_topics({topic: self._topic for topic in self.topics})
+            if self._with_table:
+                self._cleanup.callback(self.execute, "DROP SCHEMA IF EXISTS {schema} CASCADE")
+                self.execute("CREATE SCHEMA {schema}")
+                with psycopg.connect(self.dsn, autocommit=True) as connection:
+                    connection.execute(create_table_sql(TABLE, upsert=self._upsert))
+            for name in ("ledger", "logs", "apps"):
+                (self.folder / name).mkdir()
+            self._cleanup.callback(self._end)
+            self._cleanup = self._cleanup.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cleanup.close()
+
+    @property
+    def dsn(self) -> str:
+        return psycopg.conninfo.make_conninfo(self.environment.postgres_dsn, options=f"-csearch_path={self.schema}")
+
+    def execute(self, statement: str) -> list[Any]:
+        with psycopg.connect(self.environment.postgres_dsn, autocommit=True) as connection:
+            schema = sql.Identifier(self.schema)
+            cursor = connection.execute(sql.SQL(statement).format(schema=schema))  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    # -- apps ------------------------------------------------------------------------------------------------------
+
+    def lane(self, app: str) -> Lane:
+        if app not in self._lanes:
+            self._lanes[app] = self.environment.lease_lane()
+            self._cleanup.callback(self.environment.release_lane, self._lanes[app])
+        return self._lanes[app]
+
+    def start(self, app: str, client: str, **config: Any) -> subprocess.Popen[bytes]:
+        """The next incarnation of an app; its kind is its name."""
+        number = self._incarnations[app] = self._incarnations.get(app, 0) + 1
+        stem = f"{app}-1-{number}"
+        full = {
+            "app": app,
+            "instance": 1,
+            "instances": 1,
+            "incarnation": number,
+            "process": f"{app}#1/{number}",
+            "client": client,
+            "bootstrap": self.lane(app).bootstrap,
+            "ledger": str(self.folder / "ledger" / f"{stem}.jsonl"),
+            "state": str(self.folder / "apps"),
+            "batch": 5,
+            "batch_wait_s": 0.3,
+            **self._ends(app),
+            **config,
+        }
+        if full.get("commit") == "in_transaction":
+            full["transactional_id"] = f"{app}-1.{self.suffix}"
+        path = self.folder / "apps" / f"{stem}.json"
+        path.write_bytes(orjson.dumps(full))
+        process = spawn([sys.executable, "-m", f"harness.apps.{app}", path], log=self.log(app))
+        self._running.append(process)
+        return process
+
+    def _ends(self, app: str) -> dict[str, Any]:
+        orders = {"place": ORDERS, "topic": self.orders}
+        invoices = {"place": INVOICES, "topic": self.invoices}
+        if app == "producer":
+            return {"to": orders, "records": 20, "keys": 12, "seed": 7}
+        if app == "processor":
+            return {"from": orders, "to": invoices, "group": self.group(app)}
+        table = {"place": TABLE, "name": TABLE}
+        return {"from": invoices, "group": self.group(app), "dsn": self.dsn, "table": table}
+
+    def log(self, app: str) -> Path:
+        return self.folder / "logs" / f"{app}-1-{self._incarnations[app]}.log"
+
+    def finish(self, app: str, process: subprocess.Popen[bytes], expected: int = 0) -> None:
+        """Waits for an app that ends by itself."""
+        assert process.wait(APP_S) == expected, f"{app} ended with {process.returncode}:\n{self.log(app).read_text()}"
+
+    def stop(self, app: str, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGTERM)
+        self.finish(app, process)
+
+    def _end(self) -> None:
+        for process in self._running:
+            if process.poll() is None:
+                process.kill()
+                process.wait(10)
+
+    # -- evidence --------------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        wait_until(lambda: self.observer.settled(self.groups, self.topics))
+
+    def collect(self) -> list[str]:
+        (self.folder / "places.json").write_bytes(
+            orjson.dumps({"schema": 1, "places": [asdict(place) for place in self.places()], "drained": True})
+        )
+        return collect(
+            bootstrap=self.environment.bootstrap_direct,
+            cluster_id=self.environment.cluster_id,
+            dsn=self.environment.postgres_dsn,
+            places=self.places(),
+            out=self.folder,
+            deadline_s=30.0,
+        )
+
+    def places(self) -> list[Place]:
+        views: list[Place] = []
+        for isolation in ("read_committed", "read_uncommitted"):
+            suffix = "" if isolation == "read_committed" else "@read_uncommitted"
+            topic = {"kind": "topic", "isolation": isolation, "partitions": self._topic.partitions}
+            of_orders = {"name": ORDERS + suffix, "resource": self.orders, "writers": ("producer",)}
+            of_invoices = {"name": INVOICES + suffix, "resource": self.invoices, "writers": ("processor",)}
+            views.append(Place(**topic, **of_orders))  # type: ignore[arg-type]
+            views.append(
+                Place(**topic, **of_invoices, upstream=ORDERS, group=self.group("processor"))  # type: ignore[arg-type]
+            )
+        if self._with_table:
+            views.append(
+                Place(
+                    name=TABLE,
+                    kind="table",
+                    resource=f"{self.schema}.{TABLE}",
+                    upstream=INVOICES,
+                    group=self.group("sink"),
+                    writers=("sink",),
+                )
+            )
+        return views
+
+    def audit(self) -> Audit:
+        return audit(self.folder)
+
+    def lines(self, place: str) -> list[dict[str, Any]]:
+        """The sightings of a place, its header first."""
+        return json_lines(self.folder / "sightings" / f"{place}.jsonl")
+
+    def ids(self, place: str, *statuses: str) -> list[str]:
+        """Ids of a place's records, sorted; of all of a table's rows."""
+        lines = self.lines(place)[1:]
+        return sorted(id_ for line in lines if not statuses or line.get("status") in statuses for id_ in line.get("id", []))
+
+    def ledger(self, app: str, incarnation: int = 1) -> list[dict[str, Any]]:
+        return json_lines(self.folder / "ledger" / f"{app}-1-{incarnation}.jsonl")
+
+
+def found(audited: Audit) -> dict[tuple[str, str], int]:
+    """(place, type) → count, for all that is above 0."""
+    return {(finding.place, finding.type.value): finding.count for finding in audited.findings}
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def batches(ledger: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Mapping[str, Any] | None]]:
+    """(begin, end) of every batch; no end for one that was cut off."""
+    ends = {line["end"]: line for line in ledger if "end" in line}
+    for line in ledger:
+        if line.get("kind") == "batch":
+            yield line, ends.get(line["begin"])
+
+
+def wait_until(missing: Callable[[], object], seconds: float = APP_S) -> None:
+    """Until `missing` returns nothing."""
+    deadline = time.monotonic() + seconds
+    while what := missing():
+        assert time.monotonic() < deadline, f"waited {seconds:g} s: {what}"
+        time.sleep(0.02)
