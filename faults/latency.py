@@ -168,7 +168,7 @@ class LaneLatency:
         self._observe()
         problems = self._take_back()
         if problems:
-            raise HealError(f"{self._detour.lane} is still slow: " + "; ".join(problems))
+            raise HealError(f"the latency of {self._detour.lane} is not healed: " + "; ".join(problems))
         self._facts["healed_ns"] = time.monotonic_ns()
 
     def evidence(self) -> Evidence:

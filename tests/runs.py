@@ -13,14 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from harness.environment import Environment
 from harness.events import Event, Listener
 from harness.plan import make_plan
 from harness.scenario import parse
 from harness.session import run_scenario
+from harness.topology import LAST_BLOCK
 from harness.verdict import RunVerdict
 
 HANG_S = 120.0
+FIRST_OWN_BLOCK = 160
+"""Blocks of addresses from here on are for command lines under test: what listens there is theirs."""
 
 PIPELINE = """\
 # {question}
@@ -84,7 +89,10 @@ class CommandLine:
         home.mkdir(mode=0o755)
         (home / "cache").symlink_to(cache)
         self.home = home
-        self.env = {**os.environ, "EOS_CHAOS_HOME": str(home)}
+        first = FIRST_OWN_BLOCK + os.getpid() % (LAST_BLOCK - FIRST_OWN_BLOCK)
+        self.blocks = range(first, first + 2)
+        blocks = f"{self.blocks[0]}-{self.blocks[-1]}"
+        self.env = {**os.environ, "EOS_CHAOS_HOME": str(home), "EOS_CHAOS_BLOCKS": blocks}
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         argv = [str(Path(sys.executable).with_name("eos-chaos")), *map(str, arguments)]
@@ -111,6 +119,13 @@ class CommandLine:
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ")[:80]
                 found.append(f"process {entry.name}: {command.decode(errors='replace')}")
         return found
+
+    def listening(self) -> list[str]:
+        """Every address that anything listens at in the blocks that its clusters may use."""
+        prefixes = tuple(f"127.{block}." for block in self.blocks)
+        connections = psutil.net_connections(kind="tcp")
+        hosts = [connection.laddr for connection in connections if connection.status == psutil.CONN_LISTEN]
+        return sorted(f"{host.ip}:{host.port}" for host in hosts if host and host.ip.startswith(prefixes))
 
 
 def finish(process: subprocess.Popen[str], timeout_s: float = HANG_S) -> subprocess.CompletedProcess[str]:

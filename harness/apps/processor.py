@@ -20,6 +20,7 @@ from harness.apps.operations import (
     first_error,
     send_step,
 )
+from harness.apps.patience import Patience
 from harness.apps.records import identity, invoice
 from harness.apps.runner import FINISHED, Runner, Runtime, run
 from harness.apps.transactions import InputOffsets, Transactions
@@ -64,12 +65,15 @@ class Processing:
         )
         with self._runtime.bounded("subscribe"):
             self._consumer.subscribe(config.source.topic)
+        patience = Patience("a batch")
         while batch := reader.next():
             try:
                 finish(batch)
+                patience.succeeded()
             except (AbortNeededError, CommitFailedError) as error:
                 # What is committed decides what comes next, not what this process believes.
                 self._runtime.ledger.note("rewind", reason=str(error))
+                patience.failed(error)
                 with self._runtime.bounded("rewind"):
                     self._consumer.rewind()
 

@@ -13,12 +13,11 @@ from harness.apps.clients.base import ProducerClient
 from harness.apps.config import ProducerConfig
 from harness.apps.errors import AbortNeededError, RestartNeededError
 from harness.apps.operations import ack_step, batch_operation, first_error, send_step
+from harness.apps.patience import Patience
 from harness.apps.position import PositionFile
 from harness.apps.records import Item, load, order
 from harness.apps.runner import FINISHED, RESTART, Runner, Runtime, run
 from harness.apps.transactions import Transactions
-
-_TRIES = 5  # of one transaction, before a successor is asked for
 
 
 def produce(config: ProducerConfig, runner: Runner) -> int:
@@ -90,7 +89,8 @@ class Sending:
     def _send_in_transaction(self, transactions: Transactions, batch: list[Item]) -> None:
         target = self._config.target
         ids = [item.id for item in batch]
-        for _ in range(_TRIES):
+        patience = Patience("a batch")
+        while True:
             try:
                 transactions.run(
                     target,
@@ -101,7 +101,7 @@ class Sending:
                 return
             except AbortNeededError as error:
                 self._runtime.ledger.note("aborted", reason=str(error))
-        raise RestartNeededError(f"a batch was aborted {_TRIES} times")
+                patience.failed(error)
 
 
 if __name__ == "__main__":

@@ -6,20 +6,17 @@ Rows and offsets are two systems: a crash between the two commits leaves the row
 from __future__ import annotations
 
 import sys
-import time
 
 from harness.apps.batches import Batch, BatchReader
 from harness.apps.clients import library
 from harness.apps.clients.base import ConsumerClient, Delivery
 from harness.apps.config import SinkConfig
-from harness.apps.errors import CommitFailedError, RestartNeededError, StoreFailedError
+from harness.apps.errors import CommitFailedError, StoreFailedError
 from harness.apps.operations import ack_step, batch_operation, commit_step, send_step
+from harness.apps.patience import Patience
 from harness.apps.records import identity
 from harness.apps.runner import FINISHED, Runner, Runtime, run
 from harness.apps.store import Store
-
-_TRIES = 10  # of one batch, with the database away, before a successor is asked for
-_BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 def drain(config: SinkConfig, runner: Runner) -> int:
@@ -53,19 +50,17 @@ class Draining:
         )
         with self._runtime.bounded("subscribe"):
             self._consumer.subscribe(config.source.topic)
-        failures = 0
+        patience = Patience("a batch")
         while batch := reader.next():
             try:
                 self._write(batch)
-                failures = 0
-            except CommitFailedError as error:
-                self._rewind(str(error))
-            except StoreFailedError as error:
-                failures += 1
-                if failures == _TRIES:
-                    raise RestartNeededError(f"the database failed {_TRIES} times: {error}") from error
-                time.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1])
-                self._rewind(str(error))
+                patience.succeeded()
+            except (CommitFailedError, StoreFailedError) as error:
+                # What is committed decides what comes next: rows whose confirmation was lost are written again.
+                self._runtime.ledger.note("rewind", reason=str(error))
+                patience.failed(error)
+                with self._runtime.bounded("rewind"):
+                    self._consumer.rewind()
 
     def _write(self, batch: Batch) -> None:
         config = self._config
@@ -81,11 +76,6 @@ class Draining:
             ending.do.append(ack_step(config.table.place, [id for id, _, _ in identities], acknowledged))
             with self._runtime.bounded("commit"):
                 self._consumer.commit(config.source.topic, batch.offsets)
-
-    def _rewind(self, reason: str) -> None:
-        self._runtime.ledger.note("rewind", reason=reason)
-        with self._runtime.bounded("rewind"):
-            self._consumer.rewind()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from harness.collect.cluster import Partition
 from harness.collect.log import Deadline
@@ -21,7 +21,7 @@ class CheckFailedError(Exception):
 
 
 def count_committed(bootstrap: str, partitions: Iterable[Partition], deadline: Deadline) -> Counter[Partition]:
-    """How many records a read_committed consumer gets from each partition, from its beginning to its end.
+    """How many records a read_committed consumer gets from each partition, from offset 0 to its end.
 
     Raises:
         CheckFailedError: It did not reach every end in time, or met an error of its own.
@@ -39,15 +39,15 @@ def count_committed(bootstrap: str, partitions: Iterable[Partition], deadline: D
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
+                "auto.offset.reset": "error",
                 "fetch.wait.max.ms": 50,
-                "topic.metadata.refresh.fast.interval.ms": 20,
                 "check.crcs": True,
                 "log_level": 0,
             }
         )
         try:
-            consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for topic, part in left])
+            # Not OFFSET_BEGINNING: it is asked for half a second later, once the leaders are known.
+            consumer.assign([TopicPartition(topic, part, 0) for topic, part in left])
             while left:
                 if deadline.passed:
                     names = ", ".join(f"{topic}/{part}" for topic, part in sorted(left))

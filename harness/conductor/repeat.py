@@ -85,6 +85,7 @@ class Repeat:
         self._outcomes: tuple[FaultOutcome, ...] = ()
         self._wake = threading.Event()
         self._environment_checked = 0.0
+        self._environment_failed = False
         self._lost_before = running.stream.lost
 
     def record(self, *more_reasons: str) -> RepeatRecord:
@@ -103,7 +104,7 @@ class Repeat:
         """
         self._folder.mkdir(parents=True)
         self._write_places(drained=False)
-        with ExitStack() as cleanup:
+        with ExitStack() as cleanup, self._noticing_failure():
             with self._phase("prepare"):
                 observer = Observer(self._environment.bootstrap_direct, self._environment.cluster_id)
                 cleanup.callback(observer.close)
@@ -125,7 +126,7 @@ class Repeat:
 
     def _prepare(self, observer: Observer, cleanup: ExitStack) -> Processes:
         topics = {self._names.topic(name): topic for name, topic in self._cell.scenario.topics.items()}
-        cleanup.callback(observer.delete_topics, list(topics))
+        cleanup.callback(self._delete_topics, observer, list(topics))
         observer.create_topics(topics)
         database = Database(self._environment.postgres_dsn, self._names.schema)
         if self._cell.scenario.tables:
@@ -146,6 +147,19 @@ class Repeat:
         for injection in self._injections:
             injection.prepare()
         return processes
+
+    def _delete_topics(self, observer: Observer, topics: list[str]) -> None:
+        """A broken cluster is not asked: it would be waited for, and it is about to end."""
+        if not self._environment_failed:
+            observer.delete_topics(topics)
+
+    @contextmanager
+    def _noticing_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except EnvironmentFailedError:
+            self._environment_failed = True
+            raise
 
     def _instances(self, database: Database, cleanup: ExitStack) -> Iterator[Instance]:
         for app in self._cell.scenario.apps.values():

@@ -34,7 +34,7 @@ def ensure_jars(java: Tool, progress: Progress) -> tuple[str, ...]:
 
     Raises:
         MissingNeedError: No Maven.
-        EnvironmentFailedError: Maven failed; carries its last lines.
+        EnvironmentFailedError: Maven failed; carries what it said.
     """
     if jars := find_jars():
         return jars
@@ -70,4 +70,5 @@ def _copy_dependencies(maven: str, java: Tool, target: Path) -> None:
         raise EnvironmentFailedError(f"Maven did not fetch the broker's jars within {_MAVEN_S} s") from error
     if done.returncode != 0 or not any(target.glob("kafka_*.jar")):
         lines = (done.stdout + done.stderr).strip().splitlines()
-        raise EnvironmentFailedError("Maven could not fetch the broker's jars:\n  " + "\n  ".join(lines[-8:]))
+        # Maven says first what is wrong, and then how to run Maven.
+        raise EnvironmentFailedError("Maven could not fetch the broker's jars:\n  " + "\n  ".join(lines[:6]))

@@ -117,7 +117,7 @@ def write_node(
     (folder / "log4j2.properties").write_text(_LOGGING.format(log=server_log(folder)))
     if format_template is None:
         return
-    shutil.copytree(format_template, data / "__cluster_metadata-0")
+    shutil.copytree(format_template, data / "__cluster_metadata-0", copy_function=shutil.copyfile)
     (data / "meta.properties").write_text(
         f"version=1\ncluster.id={cluster_id}\nnode.id={node}\ndirectory.id={new_kafka_id()}\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,9 @@ import psutil
 
 from harness.errors import EnvironmentFailedError, UsageError
 from harness.topology import FIRST_BLOCK, LAST_BLOCK, Address, Topology
+
+_WILDCARDS = ("0.0.0.0", "::")
+_IPV4_IN_IPV6 = "::ffff:"  # how Java's listeners are told
 
 
 def allowed_blocks(env: Mapping[str, str] = os.environ) -> range:
@@ -79,18 +83,15 @@ def first_taken(addresses: Iterable[Address]) -> Address | None:
 
 def who_listens(address: Address) -> str:
     """`java (pid 4711)`, or a remark where another user's process cannot be seen."""
-    wildcards = {"0.0.0.0", "::"}
     for connection in psutil.net_connections(kind="tcp"):
         local = connection.laddr
         if connection.status != psutil.CONN_LISTEN or not local or local.port != address.port:
             continue
-        if local.ip == address.host or local.ip in wildcards:
-            if connection.pid is None:
-                break
-            try:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid}), which listens at {local.ip}"
-            except psutil.Error:
-                break
+        host = local.ip.removeprefix(_IPV4_IN_IPV6)
+        if host not in {address.host, *_WILDCARDS} or connection.pid is None:
+            continue
+        with contextlib.suppress(psutil.Error):
+            return f"{psutil.Process(connection.pid).name()} (pid {connection.pid}), which listens at {host}"
     return "a process that we may not see"
 
 

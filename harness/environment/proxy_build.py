@@ -39,7 +39,17 @@ def ensure_proxy(progress: Progress) -> Path:
 
 def _build(go: str, output: Path) -> None:
     key = output.parent.name.removeprefix("eosproxy-")
-    argv = [go, "build", "-trimpath", "-ldflags", f"-s -w -X main.version={key}", "-o", str(output), "."]
+    argv = [
+        go,
+        "build",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        f"-s -w -X main.version={key}",
+        "-o",
+        str(output),
+        ".",
+    ]
     env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
     try:
         done = subprocess.run(

@@ -25,7 +25,9 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield f"  {cell.label}"
         yield from (f"    {line}" for line in _cell(cell))
-    yield from (f"\n  warning: {warning}" for warning in plan.warnings)
+    if plan.warnings:
+        yield ""
+    yield from (f"  warning: {warning}" for warning in plan.warnings)
 
 
 def _cell(cell: Cell) -> Iterator[str]:

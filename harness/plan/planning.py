@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
 
 from harness.errors import NothingSelectedError, UsageError
-from harness.model import UNCOMMITTED_SUFFIX, Place
+from harness.model import UNCOMMITTED_SUFFIX, Isolation, Place
 from harness.plan.model import Cell, Expectation, Plan
 from harness.plan.warnings import warnings_of
 from harness.scenario.model import App, Scenario, Variant
@@ -27,13 +28,11 @@ def make_plan(
 
     Raises:
         UsageError: `only` is not of that form.
-        NothingSelectedError: It leaves no cell, or names what the matrix does not have.
+        NothingSelectedError: It names an axis or a value that the matrix does not have: no cell is like that.
     """
     seed = scenario.seed if seed is None else seed
     wanted = _selection(scenario, only)
     chosen = [v for v in scenario.variants if all(v.axes[axis] in values for axis, values in wanted.items())]
-    if not chosen:
-        raise NothingSelectedError(f"--only {' --only '.join(only)} leaves no cell of {scenario.file}")
     cells = tuple(_cell(variant, seed) for variant in chosen)
     return Plan(
         scenario=scenario,
@@ -116,12 +115,12 @@ def _places(name: str, scenario: Scenario) -> Iterator[Place]:
         yield Place(name=name, kind="table", resource=name, upstream=upstream, group=group, writers=names)
         return
     partitions = scenario.topics[name].partitions
-    for isolation in ("read_committed", "read_uncommitted"):
+    for isolation in get_args(Isolation):
         yield Place(
             name=name if isolation == "read_committed" else name + UNCOMMITTED_SUFFIX,
             kind="topic",
             resource=name,
-            isolation="read_committed" if isolation == "read_committed" else "read_uncommitted",
+            isolation=isolation,
             partitions=partitions,
             upstream=upstream,
             group=group,

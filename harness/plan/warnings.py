@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.model import Quantifier
+from harness.model import Anomaly, Quantifier
 from harness.plan.model import Cell
-from harness.scenario.model import App, Scenario
+from harness.scenario.contradictions import is_idempotent
+from harness.scenario.model import App, AppTarget, AtStep, Crash, Fault, Hold, Partition, Pause, Scenario, Stop
+from harness.scenario.properties import APP_DEFAULTS
+from harness.scenario.triggers import duration_text
 
 _PRESENCE = (Quantifier.SOME, Quantifier.SOMETIMES)
-_OFF = (False, "false")
 _WEAK_ACKS = ("0", "1")
+_ONE_RECORD_AT_LEAST = frozenset({"commit", "EndTxn(commit)", "OffsetCommit", "Produce", "TxnOffsetCommit"})
+"""Steps that an app takes once per record at most, its retries apart."""
 
 
 def warnings_of(cells: Sequence[Cell]) -> Iterator[str]:
     """Each once, however many cells it concerns."""
-    yield from dict.fromkeys(warning for cell in cells for warning in _of_settings(cell.scenario))
+    yield from dict.fromkeys(warning for cell in cells for warning in _of_cell(cell))
     yield from _nothing_would_be_seen(cells)
+
+
+def _of_cell(cell: Cell) -> Iterator[str]:
+    for app in cell.scenario.apps.values():
+        yield from _of_producer(app)
+        yield from _of_reader(app, cell.scenario)
+    for fault in cell.scenario.faults:
+        yield from _of_end(fault, cell)
+        yield from _of_length(fault, cell.scenario)
+        yield from _of_step(fault, cell.scenario)
 
 
 def _nothing_would_be_seen(cells: Sequence[Cell]) -> Iterator[str]:
@@ -31,17 +45,11 @@ def _nothing_would_be_seen(cells: Sequence[Cell]) -> Iterator[str]:
             yield f"no cell must show anything {under}: nothing shows that this scenario could have seen it"
 
 
-def _of_settings(scenario: Scenario) -> Iterator[str]:
-    for app in scenario.apps.values():
-        yield from _of_producer(app)
-        yield from _of_reader(app, scenario)
-
-
 def _of_producer(app: App) -> Iterator[str]:
     acks = app.producer.get("acks", app.producer.get("request.required.acks"))
     if str(acks) in _WEAK_ACKS:
         yield f"{app.name} sends with acks={acks}: what it calls acknowledged may be lost with one broker"
-    if app.producer.get("enable.idempotence") in _OFF:
+    if not is_idempotent(app):
         yield f"{app.name} sends with enable.idempotence=false: its own retries may duplicate"
 
 
@@ -54,3 +62,45 @@ def _of_reader(app: App, scenario: Scenario) -> Iterator[str]:
     if transactional and app.consumer.get("isolation.level") == "read_uncommitted":
         writers = " and ".join(transactional)
         yield f"{app.name} reads {app.source} at read_uncommitted: it sees what {writers} aborts"
+
+
+def _of_end(fault: Fault, cell: Cell) -> Iterator[str]:
+    """Who moves records and is not started again leaves some behind: the repeat proves nothing about losses."""
+    if not isinstance(fault, Crash | Stop) or not isinstance(fault.target, AppTarget):
+        return
+    app = cell.scenario.apps[fault.target.app]
+    gone = app.instances == 1 or fault.target.instance is None
+    asked = {quantifier for e in cell.expectations if (quantifier := e.wanted.get(Anomaly.STALLED))}
+    if fault.restart_after_s is None and app.source is not None and gone and not asked - {Quantifier.NONE}:
+        yield f"{fault.label}: without restart_after what {app.name} has not moved by then stalls"
+
+
+def _of_length(fault: Fault, scenario: Scenario) -> Iterator[str]:
+    if not isinstance(fault, Hold | Partition | Pause):
+        return
+    for target in fault.apps:
+        app = scenario.apps[target.app]
+        name = "transaction.timeout.ms"
+        timeout_ms = app.producer.get(name, APP_DEFAULTS[name])
+        if app.commit == "in_transaction" and isinstance(timeout_ms, int) and fault.for_s * 1000 >= timeout_ms:
+            lasts = duration_text(fault.for_s)
+            yield (
+                f"{fault.label}: it lasts {lasts}, and {app.name} has {name}={timeout_ms}: "
+                "the brokers abort its transaction meanwhile"
+            )
+
+
+def _of_step(fault: Fault, scenario: Scenario) -> Iterator[str]:
+    at = fault.at
+    if not isinstance(at, AtStep) or at.app is None or at.step not in _ONE_RECORD_AT_LEAST:
+        return
+    app = scenario.apps[at.app]
+    records = app.records if app.source is None else _records_at(app.source, scenario)
+    if at.n > records:
+        yield f"{fault.label}: {app.name} handles {records} records, so only retries could get to number {at.n}"
+
+
+def _records_at(place: str, scenario: Scenario) -> int:
+    """How many records arrive at a place when nothing goes wrong: processors write one for one."""
+    writers = [app for app in scenario.apps.values() if app.target == place]
+    return sum(app.records if app.source is None else _records_at(app.source, scenario) for app in writers)

@@ -1,7 +1,56 @@
 """A scenario file, read: `load(path)` gives a `Scenario` or every mistake in it, each with line and column."""
 
 from harness.scenario.grammar import json_schema
-from harness.scenario.model import Scenario
+from harness.scenario.model import (
+    Acked,
+    AfterSeconds,
+    App,
+    AppTarget,
+    AtStep,
+    BrokerTarget,
+    Crash,
+    Delay,
+    Expect,
+    Fault,
+    Hold,
+    Latency,
+    Lose,
+    Partition,
+    Pause,
+    Scenario,
+    Stop,
+    Table,
+    Target,
+    Topic,
+    Trigger,
+    Variant,
+)
 from harness.scenario.parsing import load, parse
 
-__all__ = ["Scenario", "json_schema", "load", "parse"]
+__all__ = [
+    "Acked",
+    "AfterSeconds",
+    "App",
+    "AppTarget",
+    "AtStep",
+    "BrokerTarget",
+    "Crash",
+    "Delay",
+    "Expect",
+    "Fault",
+    "Hold",
+    "Latency",
+    "Lose",
+    "Partition",
+    "Pause",
+    "Scenario",
+    "Stop",
+    "Table",
+    "Target",
+    "Topic",
+    "Trigger",
+    "Variant",
+    "json_schema",
+    "load",
+    "parse",
+]

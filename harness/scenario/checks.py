@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import Problem
+from harness.scenario.contradictions import contradictions_of, contradictions_of_topic
 from harness.scenario.document import Path, View
-from harness.scenario.faults import Fault
-from harness.scenario.grammar import LANES_MAX, ExpectEntry
+from harness.scenario.faults import Fault, Partition
+from harness.scenario.grammar import EXPECT_WORDS, LANES_MAX
 from harness.scenario.model import App, Expect, Table, Topic
 from harness.scenario.places import can_occur, covered_places, place_kinds
-from harness.scenario.properties import Role, check_property
+from harness.scenario.properties import Role, check_property, check_topic_property
 from harness.scenario.steps import steps_of
 from harness.scenario.triggers import Acked, AppTarget, AtStep, did_you_mean, join_hints, shown
 
@@ -41,6 +42,8 @@ def check(draft: Draft, view: View) -> Iterator[Problem]:
     for app in draft.apps.values():
         yield from _check_links(app, draft, view)
         yield from _check_properties(app, view)
+    for name, topic in draft.topics.items():
+        yield from _check_config(name, topic, view)
     if draft.complete:
         yield from _check_flow(draft, view)
     yield from _check_lanes(draft, view)
@@ -89,10 +92,23 @@ def _check_link(
 
 def _check_properties(app: App, view: View) -> Iterator[Problem]:
     roles: tuple[tuple[Role, Mapping[str, Any]], ...] = (("producer", app.producer), ("consumer", app.consumer))
-    for role, properties in roles:
-        for name, value in properties.items():
-            if refused := check_property(app.client, role, name, value):
-                yield view.problem(("apps", app.name, role, name), *refused)
+    refused = [
+        ((role, name), *why)
+        for role, properties in roles
+        for name, value in properties.items()
+        if (why := check_property(app.client, role, name, value))
+    ]
+    # What is refused by itself may look contradictory too.
+    for where, message, hint in refused or contradictions_of(app):
+        yield view.problem(("apps", app.name, *where), message, hint)
+
+
+def _check_config(name: str, topic: Topic, view: View) -> Iterator[Problem]:
+    refused = [
+        (("config", key), *why) for key, value in topic.config.items() if (why := check_topic_property(key, value))
+    ]
+    for where, message, hint in refused or contradictions_of_topic(topic):
+        yield view.problem(("topics", name, *where), message, hint)
 
 
 def _check_flow(draft: Draft, view: View) -> Iterator[Problem]:
@@ -135,6 +151,16 @@ def _check_targets(path: Path, fault: Fault, draft: Draft, view: View) -> Iterat
         at = (*path, fault.kind) if len(fault.ends) == 1 else (*path, fault.kind, index)
         if isinstance(end, AppTarget):
             yield from _check_target(at, end, draft, view)
+    if isinstance(fault, Partition) and {target.app for target in fault.apps} <= set(draft.names["apps"]):
+        yield from _check_between(path, fault, view)
+
+
+def _check_between(path: Path, fault: Partition, view: View) -> Iterator[Problem]:
+    first, second = fault.between
+    if len(fault.apps) == 2 or first == second:
+        message = f"there is no link between {first} and {second}"
+        hint = "links go between an app and brokers, or between two brokers"
+        yield view.problem((*path, "partition"), message, hint, at_value=True)
 
 
 def _check_target(path: Path, target: AppTarget, draft: Draft, view: View) -> Iterator[Problem]:
@@ -185,8 +211,8 @@ def _check_fault_labels(draft: Draft, view: View) -> Iterator[Problem]:
 
 def _check_expect(path: Path, expect: Expect, draft: Draft, view: View) -> Iterator[Problem]:
     if not expect.wanted:
-        words = ", ".join(ExpectEntry.yaml_keys())
-        yield view.problem(path, "this expectation says nothing", f"keys of an expectation: {words}")
+        hint = f"name a group or a type, and how often: {', '.join(EXPECT_WORDS)}"
+        yield view.problem(path, "this expectation says nothing", hint)
     kinds = place_kinds(draft.names["topics"], draft.names["tables"])
     for place in expect.places:
         if place not in kinds:

@@ -24,6 +24,7 @@ from harness.scenario.triggers import shown
 Path: TypeAlias = tuple[str | int, ...]
 
 DEPTH_MAX = 20
+_WRITE_OUT = "write it out; what varies goes into 'matrix'"
 
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # as PyYAML counts them
 _TAG = "tag:yaml.org,2002:"
@@ -31,7 +32,8 @@ _PLAIN_NUMBER = {
     "int": re.compile(r"-?(?:0|[1-9]\d{0,17})"),
     "float": re.compile(r"-?(?:0|[1-9]\d{0,17})\.\d{1,18}"),
 }
-_PLAIN_KINDS = frozenset({"str", "bool", "int", "float", "null", "timestamp", "value"})
+_REFUSED = "!refused"
+"""The tag of a node that the loader refused already: nothing more is said about it."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -106,7 +108,7 @@ def read(text: str, file: str) -> Document:
     document.question = _first_comment(document.lines)
     root = _compose(text, document)
     if root is None:
-        raise ScenarioError([Problem("the file is empty", file, hint="start with: scenario: NAME")])
+        raise ScenarioError([Problem("the file is empty", file, 1, 1, hint="start with: scenario: NAME")])
     if not isinstance(root, MappingNode):
         what = "a list" if isinstance(root, SequenceNode) else "a single value"
         problem = document.problem(
@@ -138,7 +140,7 @@ def _compose(text: str, document: Document) -> Node | None:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses anchors and aliases, and what is nested deeper than any scenario."""
+    """Refuses anchors, aliases and tags, and what is nested deeper than any scenario."""
 
     document: Document
     depth = 0
@@ -147,24 +149,25 @@ class _Loader(yaml.SafeLoader):
         event: NodeEvent = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, AliasEvent):
             self.get_event()  # type: ignore[no-untyped-call]
-            self._refuse(event.start_mark, f"alias '*{event.anchor}'")
-            return ScalarNode(_TAG + "str", "", event.start_mark, event.end_mark)  # type: ignore[arg-type]
+            self._refuse(event.start_mark, f"alias '*{event.anchor}'", "aliases", _WRITE_OUT)
+            return ScalarNode(_REFUSED, "", event.start_mark, event.end_mark)  # type: ignore[arg-type]
         if event.anchor:
-            self._refuse(event.start_mark, f"anchor '&{event.anchor}'")
+            self._refuse(event.start_mark, f"anchor '&{event.anchor}'", "anchors", _WRITE_OUT)
             event.anchor = None
+        tag: str | None = getattr(event, "tag", None)
+        if tag is not None:
+            self._refuse(event.start_mark, f"tag '{tag.replace(_TAG, '!!')}'", "tags", "leave it out")
         if self.depth >= DEPTH_MAX:
             raise MarkedYAMLError(problem=f"nested more than {DEPTH_MAX} deep", problem_mark=event.start_mark)  # type: ignore[arg-type]
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
+        if node is not None and tag is not None:
+            node.tag = _REFUSED
         return node
 
-    def _refuse(self, mark: Any, what: str) -> None:
-        problem = self.document.problem(
-            _at(mark),
-            f"{what}: a scenario has no anchors and aliases",
-            "write it out; what varies goes into 'matrix'",
-        )
+    def _refuse(self, mark: Any, what: str, all_of_them: str, hint: str) -> None:
+        problem = self.document.problem(_at(mark), f"{what}: a scenario has no {all_of_them}", hint)
         self.document.problems.append(problem)
 
 
@@ -178,7 +181,7 @@ class _Reading:
     def mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
         data: dict[str, object] = {}
         for key_node, value_node in node.value:
-            key = self._key(key_node)
+            key = self._key(key_node, path)
             if key is None:
                 continue
             if key in data:
@@ -190,11 +193,14 @@ class _Reading:
             data[key] = self._value(value_node, here)
         return data
 
-    def _key(self, node: Node) -> str | None:
+    def _key(self, node: Node, path: Path) -> str | None:
+        if node.tag == _REFUSED:
+            return None
         if not isinstance(node, ScalarNode):
-            self._problem(node, "a key must be text", "")
+            self._problem(node, "a key must be text", "write it on one line, in quotes if need be")
         elif node.tag == _TAG + "merge":
             self._problem(node, "merge key '<<': a scenario has no merge keys", "write the keys out")
+            self._document.broken.add(path)  # what it would have brought is not missing
         elif node.style is None and (trap := self._trap(node)):
             self._problem(node, *trap)
         else:
@@ -202,13 +208,15 @@ class _Reading:
         return None
 
     def _value(self, node: Node, path: Path) -> object:
-        if isinstance(node, MappingNode) and node.tag == _TAG + "map":
+        if node.tag == _REFUSED:
+            self._document.broken.add(path)
+            return ""
+        if isinstance(node, MappingNode):
             return self.mapping(node, path)
-        if isinstance(node, SequenceNode) and node.tag == _TAG + "seq":
+        if isinstance(node, SequenceNode):
             return [self._entry(entry, (*path, index)) for index, entry in enumerate(node.value)]
-        if isinstance(node, ScalarNode):
-            return self._scalar(node, path)
-        return self._broken(node, path, f"tag {shown(node.tag)}: a scenario has no tags", "leave it out")
+        assert isinstance(node, ScalarNode)
+        return self._scalar(node, path)
 
     def _entry(self, node: Node, path: Path) -> object:
         self._document.locations[path] = Location(_at(node.start_mark), _at(node.start_mark))
@@ -216,7 +224,9 @@ class _Reading:
 
     def _scalar(self, node: ScalarNode, path: Path) -> object:
         if refused := self._refused(node, path):
-            return self._broken(node, path, *refused)
+            self._document.broken.add(path)
+            self._problem(node, *refused)
+            return ""
         kind = node.tag.removeprefix(_TAG) if node.style is None else "str"
         if kind == "bool":
             return node.value == "true"
@@ -237,8 +247,6 @@ class _Reading:
     def _trap(self, node: ScalarNode) -> tuple[str, str] | None:
         """Why a plain scalar is not what it seems; None when everybody reads it alike."""
         text, kind = str(node.value), node.tag.removeprefix(_TAG)
-        if kind not in _PLAIN_KINDS:
-            return f"tag {shown(node.tag)}: a scenario has no tags", "leave it out"
         meaning = ""
         if kind == "bool" and text not in ("true", "false"):
             meaning = "true" if SafeConstructor.bool_values[text.lower()] else "false"
@@ -259,11 +267,6 @@ class _Reading:
         except (ValueError, OverflowError):
             return "a number"
 
-    def _broken(self, node: Node, path: Path, message: str, hint: str) -> str:
-        self._document.broken.add(path)
-        self._problem(node, message, hint)
-        return ""
-
     def _problem(self, node: Node, message: str, hint: str) -> None:
         self._document.problems.append(self._document.problem(_at(node.start_mark), message, hint))
 
@@ -274,11 +277,11 @@ def _at(mark: Mark) -> tuple[int, int]:
 
 def _syntax(error: MarkedYAMLError, document: Document) -> Problem:
     mark = error.problem_mark or error.context_mark
-    message = error.problem or "not YAML"
+    message, hint = error.problem or "it cannot be read", error.context or ""
     if r"'\t'" in message:
         message, hint = "a tab cannot stand here", "indent with spaces"
-    else:
-        hint = error.context or ""
+    elif message == "but found another document":
+        message, hint = "a second document begins here", "one file, one scenario"
     return document.problem(_at(mark) if mark else (0, 0), f"not YAML: {message}", hint)
 
 

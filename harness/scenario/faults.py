@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from harness.scenario.strict import Strict
 from harness.scenario.triggers import (
     AppTarget,
     AppText,
     AtStep,
-    BrokerTarget,
     Duration,
     End,
     EndText,
@@ -25,6 +24,7 @@ from harness.scenario.triggers import (
     StepText,
     TargetText,
     TriggerText,
+    pair,
     refusal,
 )
 
@@ -126,7 +126,9 @@ class Partition(_Fault):
     kind: ClassVar[str] = "partition"
     thing: ClassVar[str] = "a partition fault"
 
-    between: tuple[EndText, EndText] = Field(alias="partition", strict=False, description="Both ends.")
+    between: Annotated[tuple[EndText, EndText], BeforeValidator(pair)] = Field(
+        alias="partition", description="Both ends."
+    )
     way: Literal["both", "forward", "backward"] = Field(
         "both", description="What is cut; forward is from the first end to the second."
     )
@@ -145,20 +147,10 @@ class Partition(_Fault):
         return "" if self.way == "both" else f" {self.way}"
 
     @model_validator(mode="after")
-    def _there_is_such_a_link(self) -> Self:
-        first, second = self.between
-        if first == second or (self.apps and "brokers" not in self.between and not self._has_broker()):
-            raise refusal(
-                f"there is no link between {first} and {second}",
-                "links go between an app and brokers, or between two brokers",
-                "partition",
-            )
+    def _refusing_cuts_both_ways(self) -> Self:
         if self.how == "refuse" and self.way != "both":
             raise refusal("a refused connection cuts both ways", "leave out 'way', or say how: withhold", "how")
         return self
-
-    def _has_broker(self) -> bool:
-        return any(isinstance(end, BrokerTarget) for end in self.between)
 
 
 class Latency(_TargetFault):

@@ -19,7 +19,7 @@ from pydantic import (
 from harness.model import GROUPS, Anomaly, Quantifier
 from harness.scenario.faults import FaultEntry
 from harness.scenario.model import App, Client, Expect, Table, Topic
-from harness.scenario.strict import Name, Properties, Strict
+from harness.scenario.strict import Name, OptionName, Properties, ScenarioName, Strict
 from harness.scenario.triggers import COUNT_MAX, Duration, refusal, shown
 
 LANES_MAX = 16
@@ -166,9 +166,6 @@ def _word_fields() -> dict[str, Any]:
 
 
 ExpectEntry = cast(type[ExpectBase], create_model("ExpectEntry", __base__=ExpectBase, **_word_fields()))
-
-OptionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
-ScenarioName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 
 
 class ScenarioFile(Strict):

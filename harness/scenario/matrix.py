@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
@@ -57,22 +58,31 @@ def resolve(dotted: str, data: Mapping[str, Any]) -> Path:
 def cells(view: View) -> tuple[list[tuple[dict[str, str], View]], list[Problem]]:
     """Every combination of the matrix in file order, with its view of the file, and what is wrong with the matrix.
 
-    Axes and options that are no mappings are left out; the grammar reports them.
+    One cell without a matrix. What is wrong is left out, so that the rest of the file is looked into all the same.
     """
-    matrix = _well_formed(view.data.get("matrix"))
-    problems = list(_problems(matrix, view))
-    size = 1
-    for options in matrix.values():
-        size *= len(options)
+    written = _well_formed(view.data.get("matrix"))
+    problems = dict(_problems(written, view))
+    matrix = {
+        axis: {
+            option: {
+                dotted: value for dotted, value in paths.items() if ("matrix", axis, option, dotted) not in problems
+            }
+            for option, paths in options.items()
+        }
+        for axis, options in written.items()
+        if options
+    }
+    size = math.prod(len(options) for options in matrix.values())
     if size > CELLS_MAX:
-        problems.append(view.problem(("matrix",), f"the matrix has {size} cells", f"at most {CELLS_MAX}"))
-    if problems or not matrix:
-        return [], problems
+        problems["matrix",] = view.problem(("matrix",), f"the matrix has {size} cells", f"at most {CELLS_MAX}")
+        matrix = {}
     combinations = itertools.product(*(options.items() for options in matrix.values()))
-    return [_cell(view, dict(zip(matrix, combination, strict=True))) for combination in combinations], []
+    views = [_cell(view, dict(zip(matrix, combination, strict=True))) for combination in combinations]
+    return views, list(problems.values())
 
 
 def _well_formed(matrix: object) -> dict[str, dict[str, dict[str, Any]]]:
+    """Without axes and options that are no mappings: the grammar tells of those."""
     axes = matrix.items() if isinstance(matrix, dict) else ()
     return {
         axis: {option: paths for option, paths in options.items() if isinstance(paths, dict)}
@@ -81,26 +91,24 @@ def _well_formed(matrix: object) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
-def _problems(matrix: Mapping[str, Mapping[str, Mapping[str, Any]]], view: View) -> Iterator[Problem]:
+def _problems(matrix: Mapping[str, Mapping[str, Mapping[str, Any]]], view: View) -> Iterator[tuple[Path, Problem]]:
     owners: dict[Path, str] = {}
     for axis, options in matrix.items():
         if not options:
-            yield view.problem(("matrix", axis), f"axis {shown(axis)} has no options", "name at least one")
+            path: Path = ("matrix", axis)
+            yield path, view.problem(path, f"axis {shown(axis)} has no options", "name at least one")
         for option, paths in options.items():
             for dotted in paths:
                 at: Path = ("matrix", axis, option, dotted)
                 try:
                     path = resolve(dotted, view.data)
                 except UnknownPathError as error:
-                    yield view.problem(at, str(error), error.hint)
+                    yield at, view.problem(at, str(error), error.hint)
                     continue
                 rival = next((own for other, own in owners.items() if own != axis and _overlap(path, other)), None)
                 if rival:
-                    yield view.problem(
-                        at,
-                        f"axes {shown(rival)} and {shown(axis)} both set {shown(dotted)}",
-                        "give it to one axis",
-                    )
+                    message = f"axes {shown(rival)} and {shown(axis)} both set {shown(dotted)}"
+                    yield at, view.problem(at, message, "give it to one axis")
                 owners.setdefault(path, axis)
 
 

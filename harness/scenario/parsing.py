@@ -39,9 +39,10 @@ def load(path: Path) -> Scenario:
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
+        before = error.object[: error.start].decode("utf-8").split("\n")
         message = f"byte {error.object[error.start]:#04x} is not UTF-8"
-        raise ScenarioError([Problem(message, str(path), line, hint="save the file as UTF-8")]) from None
+        at = len(before), len(before[-1]) + 1
+        raise ScenarioError([Problem(message, str(path), *at, hint="save the file as UTF-8")]) from None
     except OSError as error:
         raise ScenarioError([Problem(f"cannot be read: {error.strerror}", str(path))]) from None
     return parse(text, str(path))
@@ -61,8 +62,6 @@ def parse(text: str, file: str) -> Scenario:
     found, grammar = _validated(base)
     views, matrix_problems = cells(base)
     problems = [*document.problems, *grammar, *matrix_problems]
-    if not views and not matrix_problems:
-        views = [({}, base)]
     for axes, view in views:
         problems += _problems_of_cell(axes, view, base)
     if problems or found is None:
@@ -79,7 +78,7 @@ def _validated(view: View) -> tuple[ScenarioFile | None, list[Problem]]:
     try:
         return ScenarioFile.model_validate(view.data), []
     except ValidationError as error:
-        return None, [problem for _, problem in problems_of(error, view)]
+        return None, list(problems_of(error, view))
 
 
 def _problems_of_cell(axes: Mapping[str, str], view: View, base: View) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from harness.scenario.document import Path, View
 from harness.scenario.faults import KINDS, kind_of
 from harness.scenario.grammar import APP_KINDS, ExpectEntry, ScenarioFile
 from harness.scenario.model import Table, Topic
-from harness.scenario.strict import Strict
+from harness.scenario.strict import NAMES_IN_WORDS, Strict
 from harness.scenario.triggers import did_you_mean, join_hints, shown
 
 _SECTIONS: Mapping[str, type[Strict]] = {"topics": Topic, "tables": Table, "expect": ExpectEntry}
@@ -29,12 +29,18 @@ _TYPES = {
 }
 
 
-def problems_of(error: ValidationError, view: View) -> Iterator[tuple[Path, Problem]]:
-    """Each mistake with the path of the value it is about; none for what the YAML reader refused already."""
-    for detail in error.errors(include_url=False):
-        path = _path(detail, view.data)
-        if not view.is_broken(path):
-            yield path, _problem(path, detail, view)
+def problems_of(error: ValidationError, view: View) -> Iterator[Problem]:
+    """Each mistake where it stands; none for what the YAML reader refused already, nor for a key that is missing
+    because it is misspelt."""
+    details = [(_path(detail, view.data), detail) for detail in error.errors(include_url=False)]
+    unknown = [path for path, detail in details if detail["type"] == "extra_forbidden"]
+    for path, detail in details:
+        misspelt = detail["type"] == "missing" and any(
+            other[:-1] == path[:-1] and did_you_mean(str(other[-1]), [str(path[-1])]) for other in unknown
+        )
+        decided_by = (*path, "is") if detail["type"].startswith("union_tag") else path
+        if not misspelt and not view.is_broken(decided_by):
+            yield _problem(path, detail, view)
 
 
 def where(path: Path) -> str:
@@ -62,7 +68,8 @@ def keys_hint(word: object, model: type[Strict] | None) -> str:
     if model is None:
         return ""
     keys = [key for key in model.yaml_keys() if key != getattr(model, "kind", None)]
-    return join_hints(did_you_mean(str(word), keys), f"keys of {model.thing}: {', '.join(keys)}")
+    known = f"keys of {model.thing}: {', '.join(keys)}" if keys else f"{model.thing} has no keys"
+    return join_hints(did_you_mean(str(word), keys), known)
 
 
 def _path(detail: ErrorDetails, data: Mapping[str, Any]) -> Path:
@@ -114,7 +121,7 @@ def _plain(path: Path, kind: str, ctx: Mapping[str, Any], value: object, *, at_k
         return f"{here} cannot be {shown(value)}", hint
     if kind == "string_pattern_mismatch":
         what = f"{shown(value)} is no name" if at_key else f"{here} cannot be {shown(value)}"
-        return what, "letters, digits, '-' and '_', a letter first, at most 40"
+        return what, NAMES_IN_WORDS[ctx["pattern"]]
     if kind in _TYPES:
         said = f"must be {_TYPES[kind]}, not {shown(value)}"
     elif kind in ("greater_than_equal", "less_than_equal"):

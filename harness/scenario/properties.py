@@ -1,7 +1,8 @@
-"""Kafka's property names and values, per client: what an app's `producer:` and `consumer:` may hold.
+"""Kafka's property names and values: what an app's `producer:` and `consumer:`, and a topic's `config:`, may hold.
 
-kafka-python is asked itself (its defaults, with dots for underscores); librdkafka's table ships as
-`librdkafka.tsv`, since asking the library reports one mistake at a time. Neither client is started.
+kafka-python is asked itself (its defaults, with dots for underscores). librdkafka's table ships as
+`librdkafka.tsv`, since asking the library reports one mistake at a time, and the brokers' as `topic.tsv`.
+Nothing is started.
 """
 
 from __future__ import annotations
@@ -32,6 +33,17 @@ OWNED: Mapping[str, str] = {
     "security.protocol": _PLAINTEXT,
 }
 """Properties that the harness sets, and why nobody else may."""
+
+APP_DEFAULTS: Mapping[str, int | bool] = {
+    "enable.idempotence": True,
+    "session.timeout.ms": 3_000,
+    "heartbeat.interval.ms": 500,
+    "transaction.timeout.ms": 10_000,
+}
+"""What the apps set themselves where a scenario does not, as far as it decides whether one makes sense.
+
+A copy: apps and scenarios share no code. tests/unit/scenario keeps it equal to what the apps do.
+"""
 
 _SECRET = ("ssl.", "sasl.", "https.", "enable.ssl.", "enable.sasl.")
 
@@ -67,7 +79,7 @@ _TYPE_WORDS: Mapping[PropertyType, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One property of a client; `choices`, `low` and `high` only where it has them."""
+    """One property of a client or topic; `choices`, `low` and `high` only where it has them."""
 
     type: PropertyType
     default: str
@@ -100,6 +112,14 @@ def check_property(client: str, role: Role, name: str, value: object) -> Refusal
     return _check_value(name, known[name], value)
 
 
+def check_topic_property(name: str, value: object) -> Refusal | None:
+    """Why `name: value` cannot stand under a topic's `config`; None when it can."""
+    known = _topic()
+    if name not in known:
+        return f"a topic has no property '{name}'", did_you_mean(name.replace("_", "."), known)
+    return _check_value(name, known[name], value)
+
+
 def _check_value(name: str, known: Property, value: object) -> Refusal | None:
     if known.choices:
         if str(value) in known.choices and isinstance(value, str) is not _is_numeric(str(value)):
@@ -108,10 +128,16 @@ def _check_value(name: str, known: Property, value: object) -> Refusal | None:
         return f"'{name}' cannot be {shown(value)}", join_hints(did_you_mean(str(value), known.choices), values)
     if type(value) not in _PYTHON_TYPES[known.type]:
         return f"'{name}' must be {_TYPE_WORDS[known.type]}, not {shown(value)}", ""
-    if known.low is not None and known.high is not None and isinstance(value, int | float):
-        within = known.low <= value <= known.high
-        return None if within else (f"'{name}' cannot be {value}", f"it goes from {known.low} to {known.high}")
-    return None
+    return _check_range(name, known, value) if isinstance(value, int | float) else None
+
+
+def _check_range(name: str, known: Property, value: float) -> Refusal | None:
+    too_low = known.low is not None and value < known.low
+    too_high = known.high is not None and value > known.high
+    if not too_low and not too_high:
+        return None
+    range_ = f"it is at least {known.low}" if known.high is None else f"it goes from {known.low} to {known.high}"
+    return f"'{name}' cannot be {value}", range_
 
 
 def _is_numeric(text: str) -> bool:
@@ -120,24 +146,37 @@ def _is_numeric(text: str) -> bool:
 
 @cache
 def _librdkafka(role: Role) -> Mapping[str, Property]:
-    table = files("harness.scenario").joinpath("librdkafka.tsv").read_text(encoding="utf-8")
-    rows = csv.reader((line for line in table.splitlines() if not line.startswith("#")), delimiter="\t")
     return {
-        name: _librdkafka_property(name, type_, bounds, default)
-        for name, client, type_, bounds, default in rows
+        name: _tabled_property(name, type_, bounds, default)
+        for name, client, type_, bounds, default in _table("librdkafka.tsv")
         if client in (role, "both")
     }
 
 
-def _librdkafka_property(name: str, type_: str, bounds: str, default: str) -> Property:
+@cache
+def _topic() -> Mapping[str, Property]:
+    return {row[0]: _tabled_property(*row) for row in _table("topic.tsv")}
+
+
+def _table(name: str) -> Iterator[list[str]]:
+    text = files("harness.scenario").joinpath(name).read_text(encoding="utf-8")
+    return csv.reader((line for line in text.splitlines() if not line.startswith("#")), delimiter="\t")
+
+
+def _tabled_property(name: str, type_: str, bounds: str, default: str) -> Property:
     if name in ("acks", "request.required.acks"):
         return Property("string", "all", choices=("0", "1", "-1", "all"))
     if type_ == "enum":
         return Property("string", default, choices=tuple(bounds.split(", ")))
-    low, _, high = bounds.partition(" .. ")
-    if high:
-        return Property("float" if type_ == "float" else "integer", default, low=int(low), high=int(high))
+    if type_ in ("integer", "float"):
+        low, _, high = bounds.partition(" ..")
+        number: PropertyType = "float" if type_ == "float" else "integer"
+        return Property(number, default, low=_bound(low), high=_bound(high))
     return Property("boolean" if type_ == "boolean" else "string", default)
+
+
+def _bound(text: str) -> int | None:
+    return int(text) if text.strip() else None
 
 
 @cache

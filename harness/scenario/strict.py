@@ -41,3 +41,11 @@ Properties = dict[
     Annotated[PropertyValue, PlainValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"]})],
 ]
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$")]
+OptionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
+ScenarioName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+
+NAMES_IN_WORDS = {
+    f"^{NAME_PATTERN}$": "a letter, then letters, digits, '-' and '_'; at most 40",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$": "a letter or digit, then letters, digits, '.', '-' and '_'; at most 40",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$": "a letter or digit, then letters, digits, '.', '-' and '_'; at most 80",
+}

@@ -218,6 +218,17 @@ def parse_end(value: object) -> End:
     return "brokers" if value == "brokers" else parse_target(value)
 
 
+def pair(value: object) -> tuple[object, object]:
+    """Both entries of a list of two.
+
+    Raises:
+        PydanticCustomError: It is none.
+    """
+    if isinstance(value, list) and len(value) == 2:
+        return value[0], value[1]
+    raise refusal(f"{shown(value)} does not name two ends", "write [APP, brokers] or [broker 1, broker 2]")
+
+
 def shown(value: object) -> str:
     """A value of the file as a message quotes it, on one line and never long."""
     if isinstance(value, str):

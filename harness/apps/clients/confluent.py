@@ -38,7 +38,10 @@ _FINAL = frozenset(
 )
 _FROM_JAVA = {"fetch.max.wait.ms": "fetch.wait.max.ms"}
 _CALL_S = 10.0
+_INIT_S = 30.0
+_SEEK_S = 2.0
 _SLICE_S = 0.2
+_RETRY_S = 0.05
 
 
 class Confluent:
@@ -59,6 +62,8 @@ class Confluent:
             "group.id": group,
             "socket.timeout.ms": props.REQUEST_TIMEOUT_MS,
         }
+        if properties.get("group.protocol") == "consumer":  # there the brokers decide, and librdkafka refuses these
+            del defaults["session.timeout.ms"], defaults["heartbeat.interval.ms"]
         return _settings(bootstrap, defaults, properties)
 
     def producer(self, settings: Settings) -> ConfluentProducer:
@@ -75,10 +80,10 @@ class ConfluentProducer:
 
     def init_transactions(self) -> None:
         # Before the first transaction there is nothing to abort: whatever does not pass needs a successor.
-        self._settle("init_transactions", lambda: self._producer.init_transactions(_CALL_S), 30.0)
+        self._settle("init_transactions", self._producer.init_transactions, _INIT_S)
 
     def begin(self) -> None:
-        self._transactional("begin_transaction", self._producer.begin_transaction)
+        self._transactional("begin_transaction", lambda _: self._producer.begin_transaction())
 
     def send(self, topic: str, records: Sequence[Outgoing]) -> list[Delivery]:
         reports: dict[int, Delivery] = {}
@@ -108,26 +113,22 @@ class ConfluentProducer:
     def send_offsets(self, topic: str, offsets: Mapping[int, int], membership: object) -> None:
         self._transactional(
             "send_offsets_to_transaction",
-            lambda: self._producer.send_offsets_to_transaction(_offsets(topic, offsets), membership, _CALL_S),
+            lambda left_s: self._producer.send_offsets_to_transaction(_offsets(topic, offsets), membership, left_s),
         )
 
     def commit(self) -> None:
-        self._transactional("commit_transaction", lambda: self._producer.commit_transaction(_CALL_S))
+        self._transactional("commit_transaction", self._producer.commit_transaction)
 
     def abort(self) -> None:
-        self._settle(
-            "abort_transaction",
-            lambda: self._producer.abort_transaction(_CALL_S),
-            self.transaction_timeout_s + _CALL_S,
-        )
+        self._settle("abort_transaction", self._producer.abort_transaction, self.transaction_timeout_s)
 
-    def _settle(self, what: str, call: Callable[[], object], limit_s: float) -> None:
+    def _settle(self, what: str, call: Callable[[float], object], limit_s: float) -> None:
         try:
             _retried(what, call, limit_s)
         except AbortNeededError as error:
             raise RestartNeededError(str(error)) from error
 
-    def _transactional(self, what: str, call: Callable[[], object]) -> None:
+    def _transactional(self, what: str, call: Callable[[float], object]) -> None:
         _retried(what, call, self.transaction_timeout_s)
 
     def close(self) -> None:
@@ -149,24 +150,23 @@ class ConfluentConsumer:
     def poll(self, limit: int, timeout_s: float) -> Polled:
         """One message a call: unlike consume(), poll() cannot mix messages from both sides of a rebalance."""
         records: list[Incoming] = []
-        while len(records) < limit:
+        while len(records) < limit and not self._rebalances:
             message = self._consumer.poll(0 if records else timeout_s)
+            # What was read before a rebalance that this call made known.
+            gone = {part for each in self._rebalances if each.kind != "assigned" for part in each.parts}
+            records = [each for each in records if each.part not in gone]
             if message is None:
                 break
             if error := message.error():
                 _note_consumer_error(error)
                 break
             records.append(_incoming(message))
-            if self._rebalances:
-                break
         rebalances = tuple(self._rebalances.popleft() for _ in range(len(self._rebalances)))
-        gone = {part for each in rebalances if each.kind != "assigned" for part in each.parts}
-        if gone and len(records) > 1:
-            # Only the last one was read after the rebalance.
-            records = [each for each in records[:-1] if each.part not in gone] + records[-1:]
         return Polled(rebalances, tuple(records))
 
     def membership(self) -> object:
+        if not self._consumer.memberid():
+            raise CommitFailedError("no member of the group any more")
         return self._consumer.consumer_group_metadata()
 
     def commit(self, topic: str, offsets: Mapping[int, int]) -> None:
@@ -186,9 +186,13 @@ class ConfluentConsumer:
                     raise KafkaException(partition.error)
                 if partition.offset < 0:
                     partition.offset = self._no_commit
-                self._consumer.seek(partition)
+                # A partition that was assigned a moment ago may not be read yet, and cannot be sought until it is.
+                _retried("seek", partial(self._seek, partition), _SEEK_S, also=KafkaError._STATE)
         except KafkaException as error:
             raise RestartNeededError(f"rewind: {error.args[0]}") from error
+
+    def _seek(self, partition: Partition, _left_s: float) -> None:
+        self._consumer.seek(partition)
 
     def close(self) -> None:
         self._consumer.close()
@@ -203,12 +207,17 @@ def _create(client: Callable[[dict[str, Any]], Any], settings: Mapping[str, Any]
         raise ConfigRefusedError(f"confluent-kafka refuses the configuration: {text}") from error
 
 
-def _retried(what: str, call: Callable[[], object], limit_s: float) -> None:
-    """Calls again while the error says so, at most `limit_s` seconds."""
+def _retried(what: str, call: Callable[[float], object], limit_s: float, also: int | None = None) -> None:
+    """Calls again while the error says so, at most `limit_s` seconds.
+
+    Args:
+        call: Takes the seconds that are left.
+        also: A code that is called again too.
+    """
     deadline = time.monotonic() + limit_s
     while True:
         try:
-            call()
+            call(max(deadline - time.monotonic(), _RETRY_S))
             return
         except KafkaException as exception:
             error: KafkaError = exception.args[0]
@@ -216,9 +225,9 @@ def _retried(what: str, call: Callable[[], object], limit_s: float) -> None:
                 raise RestartNeededError(f"{what}: {error}") from exception
             if error.txn_requires_abort():
                 raise AbortNeededError(f"{what}: {error}") from exception
-            if not error.retriable() or time.monotonic() > deadline:
+            if not (error.retriable() or error.code() == also) or time.monotonic() > deadline:
                 raise RestartNeededError(f"{what}: {error}") from exception
-            time.sleep(0.05)
+            time.sleep(_RETRY_S)
 
 
 def _report(reports: dict[int, Delivery], n: int, error: Any, message: Any) -> None:
@@ -227,7 +236,7 @@ def _report(reports: dict[int, Delivery], n: int, error: Any, message: Any) -> N
 
 def _note_consumer_error(error: KafkaError) -> None:
     """Most are news (a broker is away, the group was left by a slow poll) that the client mends by itself."""
-    if error.fatal():
+    if error.fatal() or error.code() == KafkaError._AUTO_OFFSET_RESET:
         raise RestartNeededError(f"poll: {error}")
     print(f"poll: {error}", file=sys.stderr, flush=True)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import kafka
@@ -149,6 +149,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 class KafkaPythonConsumer:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._rebalances: deque[Rebalance] = deque()
+        self._left: set[int] = set()  # partitions that were taken away and have not come back
         self._from_latest = settings["auto_offset_reset"] == "latest"
         self._consumer = _connect(KafkaConsumer, settings)
 
@@ -169,12 +170,18 @@ class KafkaPythonConsumer:
             fetched = self._consumer.poll(timeout_ms=timeout_s * 1000, max_records=limit)
         except KafkaError as error:
             raise RestartNeededError(f"poll: {error}") from error
+        records = [_incoming(each) for records in fetched.values() for each in records]
         rebalances = tuple(self._rebalances.popleft() for _ in range(len(self._rebalances)))
-        if any(each.kind != "assigned" for each in rebalances):
-            # A retained partition goes on behind what the caller held and now drops.
-            self.rewind()
-            return Polled(rebalances, ())
-        return Polled(rebalances, tuple(_incoming(each) for records in fetched.values() for each in records))
+        returned: set[int] = set()
+        for kind, parts in rebalances:
+            if kind == "assigned":
+                returned |= self._left.intersection(parts)
+                self._left.difference_update(parts)
+            else:
+                self._left.update(parts)
+        # A partition that came back goes on behind what the caller held of it and dropped.
+        self._to_committed(returned)
+        return Polled(rebalances, tuple(each for each in records if each.part not in self._left | returned))
 
     def membership(self) -> object:
         metadata = self._consumer.group_metadata()
@@ -189,8 +196,13 @@ class KafkaPythonConsumer:
             raise CommitFailedError(str(error)) from error
 
     def rewind(self) -> None:
+        self._to_committed({partition.partition for partition in self._consumer.assignment()})
+
+    def _to_committed(self, parts: Collection[int]) -> None:
         try:
             for partition in self._consumer.assignment():
+                if partition.partition not in parts:
+                    continue
                 committed = self._consumer.committed(partition, timeout_ms=_CALL_MS)
                 if committed is not None:
                     self._consumer.seek(partition, committed)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -18,9 +18,12 @@ import orjson
 import psycopg
 from psycopg import sql
 
+from faults.hops import At, Ending, HopClient, Rule
 from harness.apps.tables import create_table_sql
 from harness.audit import audit
 from harness.collect import Observer, collect
+from harness.collect.cluster import Cluster
+from harness.collect.wire import BrokerAwayError
 from harness.environment import Environment, Lane
 from harness.model import Audit, Place
 from harness.scenario.model import Topic
@@ -77,13 +80,13 @@ class Bench:
         with self._cleanup:
             self._cleanup.callback(self.observer.close)
             self._cleanup.callback(self.observer.delete_topics, self.topics)
-            self.observer.create_topics({topic: self._topic for topic in self.topics})
+            self.observer.create_topics(dict.fromkeys(self.topics, self._topic))
             if self._with_table:
                 self._cleanup.callback(self.execute, "DROP SCHEMA IF EXISTS {schema} CASCADE")
                 self.execute("CREATE SCHEMA {schema}")
                 with psycopg.connect(self.dsn, autocommit=True) as connection:
                     connection.execute(create_table_sql(TABLE, upsert=self._upsert))
-            for name in ("ledger", "logs", "apps"):
+            for name in ("ledger", "apps"):
                 (self.folder / name).mkdir()
             self._cleanup.callback(self._end)
             self._cleanup = self._cleanup.pop_all()
@@ -110,18 +113,19 @@ class Bench:
             self._cleanup.callback(self.environment.release_lane, self._lanes[app])
         return self._lanes[app]
 
-    def start(self, app: str, client: str, **config: Any) -> subprocess.Popen[bytes]:
-        """The next incarnation of an app; its kind is its name."""
-        number = self._incarnations[app] = self._incarnations.get(app, 0) + 1
-        stem = f"{app}-1-{number}"
+    def start(self, app: str, client: str, *, instance: int = 1, **config: Any) -> subprocess.Popen[bytes]:
+        """The next incarnation of an instance of an app; its kind is its name."""
+        name = f"{app}-{instance}"
+        number = self._incarnations[name] = self._incarnations.get(name, 0) + 1
+        stem = f"{name}-{number}"
         full = {
             "app": app,
-            "instance": 1,
+            "instance": instance,
             "instances": 1,
             "incarnation": number,
-            "process": f"{app}#1/{number}",
+            "process": f"{app}#{instance}/{number}",
             "client": client,
-            "bootstrap": self.lane(app).bootstrap,
+            "bootstrap": self.lane(name).bootstrap,
             "ledger": str(self.folder / "ledger" / f"{stem}.jsonl"),
             "state": str(self.folder / "apps"),
             "batch": 5,
@@ -130,10 +134,10 @@ class Bench:
             **config,
         }
         if full.get("commit") == "in_transaction":
-            full["transactional_id"] = f"{app}-1.{self.suffix}"
+            full["transactional_id"] = f"{name}.{self.suffix}"
         path = self.folder / "apps" / f"{stem}.json"
         path.write_bytes(orjson.dumps(full))
-        process = spawn([sys.executable, "-m", f"harness.apps.{app}", path], log=self.log(app))
+        process = spawn([sys.executable, "-m", f"harness.apps.{app}", path], log=self.log)
         self._running.append(process)
         return process
 
@@ -147,16 +151,20 @@ class Bench:
         table = {"place": TABLE, "name": TABLE}
         return {"from": invoices, "group": self.group(app), "dsn": self.dsn, "table": table}
 
-    def log(self, app: str) -> Path:
-        return self.folder / "logs" / f"{app}-1-{self._incarnations[app]}.log"
+    @property
+    def log(self) -> Path:
+        """What the apps said on stderr."""
+        return self.folder / "apps.log"
 
-    def finish(self, app: str, process: subprocess.Popen[bytes], expected: int = 0) -> None:
+    def finish(self, process: subprocess.Popen[bytes], expected: int = 0) -> None:
         """Waits for an app that ends by itself."""
-        assert process.wait(APP_S) == expected, f"{app} ended with {process.returncode}:\n{self.log(app).read_text()}"
+        assert process.wait(APP_S) == expected, f"it ended with {process.returncode}:\n{self.log.read_text()}"
 
-    def stop(self, app: str, process: subprocess.Popen[bytes]) -> None:
-        process.send_signal(signal.SIGTERM)
-        self.finish(app, process)
+    def stop(self, *processes: subprocess.Popen[bytes]) -> None:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            self.finish(process)
 
     def _end(self) -> None:
         for process in self._running:
@@ -216,10 +224,30 @@ class Bench:
     def ids(self, place: str, *statuses: str) -> list[str]:
         """Ids of a place's records, sorted; of all of a table's rows."""
         lines = self.lines(place)[1:]
-        return sorted(id_ for line in lines if not statuses or line.get("status") in statuses for id_ in line.get("id", []))
+        return sorted(
+            id_ for line in lines if not statuses or line.get("status") in statuses for id_ in line.get("id", [])
+        )
 
-    def ledger(self, app: str, incarnation: int = 1) -> list[dict[str, Any]]:
-        return json_lines(self.folder / "ledger" / f"{app}-1-{incarnation}.jsonl")
+    def ledger(self, app: str, incarnation: int = 1, instance: int = 1) -> list[dict[str, Any]]:
+        return json_lines(self.ledger_path(app, incarnation, instance))
+
+    def ledger_path(self, app: str, incarnation: int = 1, instance: int = 1) -> Path:
+        return self.folder / "ledger" / f"{app}-{instance}-{incarnation}.jsonl"
+
+    def committed(self, part: int) -> int:
+        """The processor's committed offset of one partition of the orders."""
+        cluster = Cluster(self.environment.bootstrap_direct, self.environment.cluster_id)
+        try:
+            return cluster.committed(self.group("processor"), [(self.orders, part)])[self.orders, part] or 0
+        except BrokerAwayError:  # its offsets are part of an open transaction
+            return 0
+        finally:
+            cluster.close()
+
+    def polled(self, app: str) -> int:
+        """How many records an app's first incarnation has read so far."""
+        steps = (step for line in self.ledger(app) for step in line.get("do", ()) if "poll" in step)
+        return sum(len(step["pos"]) for step in steps)
 
 
 def found(audited: Audit) -> dict[tuple[str, str], int]:
@@ -245,3 +273,60 @@ def wait_until(missing: Callable[[], object], seconds: float = APP_S) -> None:
     while what := missing():
         assert time.monotonic() < deadline, f"waited {seconds:g} s: {what}"
         time.sleep(0.02)
+
+
+COMMIT = ({"api": "EndTxn", "committed": True}, {"api": "OffsetCommit"})
+"""What makes a batch durable in Kafka, whatever the processor's configuration."""
+
+
+class Step:
+    """Acts on one frame of an app, at the proxy; use it as a context manager.
+
+    Args:
+        apps: `processor-1`: app and instance.
+        match: Alternatives, as a rule of the proxy has them.
+        nth: Which matching request, counted over the apps from now on.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        apps: Sequence[str],
+        match: Sequence[Mapping[str, Any]],
+        *,
+        at: At = "request",
+        nth: int = 1,
+        lose: Ending | None = None,
+    ) -> None:
+        self._hops = HopClient(bench.environment.proxy_url)
+        self._rule = Rule(
+            id=f"test-{secrets.token_hex(3)}",
+            lanes=[bench.lane(app).name for app in apps],
+            match=match,
+            at=at,
+            nth=nth,
+            action="lose" if lose else "hold",
+            connection=lose,
+        )
+
+    def __enter__(self) -> Self:
+        self._hops.add_rule(self._rule)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hops.remove_rule(self._rule.id)
+
+    def wait(self) -> int:
+        """Until it acted; the number of the hold, for `release`."""
+        deadline = time.monotonic() + APP_S
+        while time.monotonic() < deadline:
+            for event in self._hops.events(wait_ms=100):
+                if event.rule == self._rule.id and event.kind in ("held", "lost"):
+                    return event.hold or 0
+        raise AssertionError(f"{self._rule.match} did not come within {APP_S:g} s")
+
+    def drop(self, hold: int) -> None:
+        self._hops.release(hold, "drop", "close")
+
+    def deliver(self, hold: int) -> None:
+        self._hops.release(hold, "deliver")

@@ -9,8 +9,8 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -41,7 +41,9 @@ def end_txn(correlation_id: int, *, commit: bool = True, transactional_id: str =
 def offset_commit(correlation_id: int) -> bytes:
     partition = struct.pack(">iq", 0, 17) + _string(None)
     topics = struct.pack(">i", 1) + _string("orders") + struct.pack(">i", 1) + partition
-    return request(OFFSET_COMMIT, 2, correlation_id, _string("g") + struct.pack(">i", 1) + _string("m") + b"\xff" * 8 + topics)
+    return request(
+        OFFSET_COMMIT, 2, correlation_id, _string("g") + struct.pack(">i", 1) + _string("m") + b"\xff" * 8 + topics
+    )
 
 
 def produce(correlation_id: int, partition: int = 0, records: bytes = b"records") -> bytes:
@@ -117,9 +119,11 @@ class Broker:
         self.received: list[Received] = []
         self.hang_up_at: int | None = None
         """Close the connection instead of answering requests of this api key."""
+        self.answer_bytes = 2
+        """How long the body of an answer is."""
         self._arrived = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:{}".format(self._listener.getsockname()[1])
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._connections: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -159,14 +163,18 @@ class Broker:
             except (EOFError, OSError):
                 connection.close()
                 return
-            received = Received(api_and_version >> 16, struct.unpack_from(">i", frame, 4)[0], number, time.monotonic_ns())
+            received = Received(
+                api_and_version >> 16, struct.unpack_from(">i", frame, 4)[0], number, time.monotonic_ns()
+            )
             with self._arrived:
                 self.received.append(received)
                 self._arrived.notify_all()
             if received.api == self.hang_up_at:
                 connection.close()
                 return
-            connection.sendall(struct.pack(">ii", 4 + 2, received.correlation_id) + b"ok")
+            with suppress(OSError):  # the client is gone, which the next read tells
+                head = struct.pack(">ii", 4 + self.answer_bytes, received.correlation_id)
+                connection.sendall(head + bytes(self.answer_bytes))
 
 
 @dataclass
@@ -193,6 +201,18 @@ def make_lane(hops: HopClient, name: str, broker: Broker) -> Lane:
     hop = f"{name}/broker-1"
     hops.create_hops([HopSpec(name=hop, lane=name, listen="127.0.0.1:0", upstream=broker.address)])
     return Lane(hops, name, hop, broker)
+
+
+@contextmanager
+def stalled_client(lane: Lane) -> Iterator[None]:
+    """A client that asks and does not read, so that everything on its way down to it is full."""
+    lane.broker.answer_bytes = 4 << 20
+    with lane.connect() as client:
+        client.send(b"".join(metadata(number) for number in range(10)))
+        came_down = -1
+        while came_down < (came_down := lane.state().bytes_down) or came_down == 0:
+            time.sleep(SILENCE_S)
+        yield
 
 
 def until(condition: Callable[[], bool], timeout_s: float = ANSWER_S) -> bool:

@@ -97,7 +97,14 @@ def test_what_is_not_there_is_named(hops: HopClient) -> None:
 
 def test_rules_tell_what_they_saw(hops: HopClient, lane: Lane) -> None:
     hops.add_rule(
-        Rule(id="seen", lanes=[lane.name], match=[{"api": "EndTxn", "committed": True}], at="request", action="note", nth=2)
+        Rule(
+            id="seen",
+            lanes=[lane.name],
+            match=[{"api": "EndTxn", "committed": True}],
+            at="request",
+            action="note",
+            nth=2,
+        )
     )
     with lane.connect() as client:
         for correlation_id, commit in ((1, True), (2, False), (3, True), (4, True)):
@@ -117,14 +124,14 @@ def test_events_wait_for_the_first_one(hops: HopClient) -> None:
 
 def test_nobody_there() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        url = "http://127.0.0.1:{}".format(server.getsockname()[1])
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
     with pytest.raises(ProxyGoneError, match=f"{url} cannot be reached"):
         HopClient(url).hops()
 
 
 def test_somebody_there_who_does_not_answer() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        url = "http://127.0.0.1:{}".format(server.getsockname()[1])
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(ProxyGoneError, match=f"{url} did not answer GET /eos/hops in time"):
             HopClient(url, timeout_s=0.2).hops()
 
@@ -132,7 +139,7 @@ def test_somebody_there_who_does_not_answer() -> None:
 @contextmanager
 def web_server(status: int, body: bytes) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  # the name that the library looks for
+        def do_GET(self) -> None:  # the name that the library looks for
             self.send_response(status)
             self.end_headers()
             self.wfile.write(body)

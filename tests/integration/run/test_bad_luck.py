@@ -39,12 +39,12 @@ def test_a_drain_that_does_not_end_is_stalled_not_lost(environment: Environment,
 
 
 def test_an_app_that_exits_at_once(environment: Environment, tmp_path: Path) -> None:
-    text = pipeline("wrong-property", sink=", consumer: {sasl.mechanism: NONSENSE, security.protocol: SASL_PLAINTEXT}")
+    text = pipeline("wrong-property", sink=", consumer: {heartbeat.interval.ms: 60000}")
     played = play(environment, tmp_path, text)
     assert played.run.verdict.value == "inconclusive"
-    (reason,) = played.only["reasons"]
+    reason = played.only["reasons"][0]
     assert reason.startswith("sink#1/1 ended unexpectedly with exit status ")
-    assert "NONSENSE" in reason, "its last words are shown"
+    assert "eartbeat" in reason, "its last words are shown"
 
 
 @pytest.mark.parametrize(
