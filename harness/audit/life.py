@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from harness.audit.evidence import read_places, source_of
 from harness.errors import HistoryError
 from harness.ledger.reader import JsonLines, LedgerFile, ledger_files
 
@@ -48,7 +49,7 @@ def life(folder: Path, record: str) -> Life | None:
     """The life of a record in one repeat; None where the evidence does not know it.
 
     Raises:
-        HistoryError: A ledger is none.
+        HistoryError: The folder is no history, or a ledger is none.
     """
     found = Life(record)
     spots = _sighted(folder, record, found)
@@ -101,7 +102,9 @@ class _Spots:
 
 def _sighted(folder: Path, record: str, found: Life) -> _Spots:
     spots = _Spots()
-    for path in sorted((folder / "sightings").glob("*.jsonl")):
+    order = [source_of(name) for name in read_places(folder).places]
+    files = {path.stem: path for path in sorted((folder / "sightings").glob("*.jsonl"))}
+    for path in dict.fromkeys(files[name] for name in [*order, *files] if name in files):
         lines = iter(JsonLines(path))
         header = next(lines, None)
         if header is None:

@@ -44,6 +44,7 @@ def run(
     from harness.cli.folders import run_folders
     from harness.cli.plans import plans_of
     from harness.environment import open_environment
+    from harness.events import EnvironmentStarted
     from harness.report.progress import Progress
     from harness.verdict import worst_exit_code
 
@@ -54,6 +55,10 @@ def run(
     with ExitStack() as stack:
         with progress:
             environment = stack.enter_context(open_environment(keep=keep, progress=progress.step))
+            started = EnvironmentStarted(
+                at=0, cluster_id=environment.cluster_id, seconds=environment.seconds, reused=environment.reused
+            )
+            progress(started)
         for plan, folder in zip(plans, folders, strict=True):
             verdicts.append(_run_one(plan, environment, folder, progress, as_json))
             if verdicts[-1].interrupted or verdicts[-1].environment_failure:

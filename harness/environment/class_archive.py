@@ -26,7 +26,7 @@ from harness.environment.node import (
 from harness.environment.ports import allowed_blocks, claim_block
 from harness.environment.store import Progress, content_key, install_folder, open_to_all, replace_file, work_folder
 from harness.environment.tools import Tool
-from harness.environment.usable import Brokers
+from harness.environment.usable import Usability
 from harness.errors import EnvironmentFailedError
 from harness.topology import Topology
 
@@ -124,7 +124,7 @@ def _train(java: Tool, classpath: Sequence[str], template: Path, output: Path, w
         )
         broker = spawn("broker 1", argv, cwd=node, logs=(server_log(node), node / "broker-1.out"))
         try:
-            Brokers(topology, cluster_id, lambda: _require_running(broker)).wait_usable(_TRAINING_S)
+            Usability(topology, cluster_id, lambda: _require_running(broker)).wait_usable(_TRAINING_S)
             broker.process.terminate()
             broker.process.wait(_DUMP_S)
         except subprocess.TimeoutExpired as error:

@@ -29,7 +29,7 @@ from harness.environment.provisioning import setup
 from harness.environment.proxy import remove_toxiproxies
 from harness.environment.spec import ClusterSpec
 from harness.environment.store import Progress
-from harness.environment.usable import Brokers, wait_for_postgres
+from harness.environment.usable import Usability, wait_for_postgres
 from harness.errors import EnvironmentFailedError
 from harness.topology import Topology, lane_name
 
@@ -80,9 +80,9 @@ class Environment:
         self._down: set[str] = set()
         self._lock = threading.Lock()
         self._free = deque(self.topology.lane_indexes)
-        self._brokers = Brokers(self.topology, self.cluster_id, self.check)
+        self._usability = Usability(self.topology, self.cluster_id, self.check)
         deadline_s = REUSED_S if reused else USABLE_S
-        self._brokers.wait_usable(deadline_s)
+        self._usability.wait_usable(deadline_s)
         wait_for_postgres(self.topology, deadline_s, self.check)
         self.seconds = round(time.monotonic() - began, 3)
 
@@ -145,7 +145,7 @@ class Environment:
         """
         component = f"broker {node}"
         self._line.call("start", component=component)
-        self._brokers.wait_registered(node, BROKER_BACK_S, lambda: self._require(component))
+        self._usability.wait_registered(node, BROKER_BACK_S, lambda: self._require(component))
 
     def check(self) -> None:
         """

@@ -1,7 +1,8 @@
 """Whether the brokers of a cluster can be worked with, asked past every hop.
 
-Every answer is compared with the cluster's id: a broker that somebody left at our addresses once gave plausible false
-results.
+Every connection is used only after its broker has named our cluster: a broker that somebody left at our addresses once
+gave plausible false results. Nothing here outlives its question: a client library that stays in this process while
+brokers are killed has aborted it once (librdkafka, in a timed-out admin request).
 """
 
 from __future__ import annotations
@@ -9,33 +10,54 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 import psycopg
-from confluent_kafka import KafkaException, Producer
-from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic  # type: ignore[attr-defined]
+from kafka import errors as kafka_errors
+from kafka.protocol.admin import (
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+    DescribeGroupsRequest,
+    DescribeGroupsResponse,
+)
+from kafka.protocol.metadata import (
+    FindCoordinatorRequest,
+    FindCoordinatorResponse,
+    MetadataRequest,
+    MetadataResponse,
+)
+from kafka.protocol.producer import (
+    InitProducerIdRequest,
+    InitProducerIdResponse,
+    ProduceRequest,
+    ProduceResponse,
+)
+from kafka.record import MemoryRecordsBuilder
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from harness.collect.wire import METADATA_VERSION, BrokerAwayError, Brokers
 from harness.environment.postgres import dsn
 from harness.errors import EnvironmentFailedError
 from harness.topology import DIRECT, Topology
 
 USABLE_TOPIC = "eos.usable"
+# Consecutive last letters have consecutive hashes: one name on each of the three partitions of a coordinator's topic.
+_NAMES = ("eos.usable-a", "eos.usable-b", "eos.usable-c")
+_GROUP, _TRANSACTION = 0, 1  # key types of FindCoordinator
+
+# Versions that kafka-python's classes and every Kafka from 3.0 to 4.4 know.
+_CREATE_TOPICS, _DESCRIBE_GROUPS, _FIND_COORDINATOR, _INIT_PRODUCER_ID, _PRODUCE = 5, 5, 4, 4, 9
+
 _POLL_S = 0.02
-# Consecutive last letters have consecutive hashes: one group on each of the three partitions of __consumer_offsets.
-_GROUPS = ("eos.usable-a", "eos.usable-b", "eos.usable-c")
+_ANSWER_S = 5.0
 
 
-class NotYetError(Exception):
-    """Asked too early; says what is still missing."""
-
-
-class Brokers:
-    """The brokers of one cluster, as an administrator sees them.
-
+class Usability:
+    """
     Args:
-        cluster_id: What every answer must carry.
+        cluster_id: What every broker must answer for.
         check: Called while waiting; raises when waiting has become pointless.
     """
 
@@ -43,7 +65,6 @@ class Brokers:
         self._topology = topology
         self._cluster_id = cluster_id
         self._check = check
-        self._admin = self._admin_of(topology.bootstrap_direct)
 
     def wait_usable(self, deadline_s: float) -> None:
         """Until a record on three replicas is acknowledged and groups and transactions have their coordinators.
@@ -52,12 +73,18 @@ class Brokers:
             EnvironmentFailedError: Not within `deadline_s`, a foreign cluster answered, or `check` raised.
         """
         deadline = time.monotonic() + deadline_s
-        self._wait(deadline, self._all_registered)
-        self._ask_groups()  # makes the brokers create the topic of groups' offsets meanwhile
-        self._wait(deadline, self._topic_made)
-        self._wait(deadline, self._transaction_done)
-        self._wait(deadline, self._groups_answered)
-        self._wait(deadline, self._isr_is_full)
+        with closing(Brokers(self._topology.bootstrap_direct, self._cluster_id, _ANSWER_S)) as brokers:
+            nodes = self._topology.nodes
+            for step in (
+                partial(_all_registered, brokers, nodes),
+                partial(_topic_made, brokers, min(3, nodes)),
+                partial(_coordinators_found, brokers),
+                partial(_transactions_possible, brokers),
+                partial(_groups_answered, brokers),
+                partial(_record_acknowledged, brokers),
+                partial(_isr_is_full, brokers),
+            ):
+                _wait(deadline, step, self._check)
 
     def wait_registered(self, node: int, deadline_s: float, check: Callable[[], None]) -> None:
         """Until broker `node` itself says that it is part of the cluster.
@@ -68,118 +95,120 @@ class Brokers:
         Raises:
             EnvironmentFailedError: As `wait_usable`.
         """
-        admin = self._admin_of(str(self._topology.broker(node, DIRECT)))
+        deadline = time.monotonic() + deadline_s
+        address = str(self._topology.broker(node, DIRECT))
+        with closing(Brokers(address, self._cluster_id, _ANSWER_S)) as brokers:
 
-        def registered() -> None:
-            if node not in self._metadata(admin).brokers:
-                raise NotYetError(f"broker {node} is not registered")
+            def registered() -> None:
+                if node not in brokers.nodes():
+                    raise BrokerAwayError(f"broker {node} is not registered")
 
-        self._wait(time.monotonic() + deadline_s, registered, check)
+            _wait(deadline, registered, check)
 
-    def isr_full(self) -> bool:
-        """Whether every replica of every partition is in sync, by the brokers' present answer."""
+
+def _all_registered(brokers: Brokers, nodes: int) -> None:
+    if len(found := brokers.nodes()) < nodes:
+        raise BrokerAwayError(f"{len(found)} of {nodes} brokers are registered")
+
+
+def _topic_made(brokers: Brokers, replicas: int) -> None:
+    topic = CreateTopicsRequest.CreatableTopic(
+        name=USABLE_TOPIC, num_partitions=1, replication_factor=replicas, assignments=[], configs=[]
+    )
+    request = CreateTopicsRequest(topics=[topic], timeout_ms=5_000, validate_only=False)
+    answer = brokers.call_any(request, CreateTopicsResponse, _CREATE_TOPICS)
+    code = answer.topics[0].error_code
+    # After a change of the quorum's leader the answer to a creation that happened may be lost.
+    if code != kafka_errors.TopicAlreadyExistsError.errno:
+        _require(code, f"topic {USABLE_TOPIC} cannot be created")
+
+
+def _coordinators_found(brokers: Brokers) -> None:
+    """Asking makes the brokers create the topics that the coordinators keep their state in: ask for both at once."""
+    missing = []
+    for key_type in (_GROUP, _TRANSACTION):
         try:
-            self._isr_is_full()
-        except NotYetError:
-            return False
-        return True
+            _coordinators(brokers, key_type)
+        except BrokerAwayError as error:
+            missing.append(str(error))
+    if missing:
+        raise BrokerAwayError("; ".join(missing))
 
-    def _all_registered(self) -> None:
-        found = len(self._metadata(self._admin).brokers)
-        if found < self._topology.nodes:
-            raise NotYetError(f"{found} of {self._topology.nodes} brokers are registered")
 
-    def _topic_made(self) -> None:
-        topic = NewTopic(USABLE_TOPIC, 1, min(3, self._topology.nodes))
-        future = self._admin.create_topics([topic], request_timeout=5)[USABLE_TOPIC]
-        try:
-            future.result()
-        except KafkaException as error:
-            # After a change of the quorum's leader the answer to a creation that happened may be lost.
-            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
-                raise NotYetError(f"topic {USABLE_TOPIC} cannot be created: {error.args[0].str()}") from error
-
-    def _transaction_done(self) -> None:
-        """One record, acknowledged by all replicas, in one transaction."""
-        producer = Producer(
-            {
-                **self._client(self._topology.bootstrap_direct),
-                "transactional.id": "eos.usable",
-                "transaction.timeout.ms": 10_000,
-                "topic.metadata.refresh.fast.interval.ms": 20,
-                "retry.backoff.ms": 20,
-                "linger.ms": 0,
-            }
+def _transactions_possible(brokers: Brokers) -> None:
+    """What is acknowledged was written to the replicas of the coordinator's topic."""
+    for name, node in _coordinators(brokers, _TRANSACTION).items():
+        request = InitProducerIdRequest(
+            transactional_id=name, transaction_timeout_ms=10_000, producer_id=-1, producer_epoch=-1
         )
-        try:
-            producer.init_transactions(5)
-            producer.begin_transaction()
-            producer.produce(USABLE_TOPIC, b"usable")
-            producer.commit_transaction(5)
-        except KafkaException as error:
-            raise NotYetError(f"no transaction possible: {error.args[0].str()}") from error
-
-    def _groups_answered(self) -> None:
-        for future in self._ask_groups():
-            try:
-                future.result()
-            except KafkaException as error:
-                if error.args[0].name() != "GROUP_ID_NOT_FOUND":  # its coordinator says so, and that is enough
-                    raise NotYetError(f"no group coordinator: {error.args[0].str()}") from error
-
-    def _ask_groups(self) -> list[Future[Any]]:
-        # Not list_consumer_group_offsets: librdkafka 2.16.1 crashes the process (rd_kafka_cgrp_op, no group handle)
-        # when a coordinator that is still loading answers it with an error.
-        return list(self._admin.describe_consumer_groups(list(_GROUPS), request_timeout=5).values())
-
-    def _isr_is_full(self) -> None:
-        metadata = self._metadata(self._admin)
-        for topic in metadata.topics.values():
-            for partition in topic.partitions.values():
-                if partition.leader < 0 or len(partition.isrs) < len(partition.replicas):
-                    raise NotYetError(f"{topic.topic}/{partition.id} has {len(partition.isrs)} replicas in sync")
-
-    def _metadata(self, admin: AdminClient) -> ClusterMetadata:
-        try:
-            metadata = admin.list_topics(timeout=1)
-        except KafkaException as error:
-            raise NotYetError(f"no broker answers: {error.args[0].str()}") from error
-        if metadata.cluster_id not in (None, self._cluster_id):
-            raise EnvironmentFailedError(
-                f"the brokers at {self._topology.bootstrap_direct} belong to another cluster ({metadata.cluster_id}, "
-                f"not {self._cluster_id}): somebody else's processes listen at our addresses"
-            )
-        return metadata
-
-    def _wait(self, deadline: float, attempt: Callable[[], None], check: Callable[[], None] | None = None) -> None:
-        check = check or self._check
-        tries = Retrying(
-            stop=stop_after_delay(max(0.0, deadline - time.monotonic())),
-            wait=wait_fixed(_POLL_S),
-            retry=retry_if_exception_type(NotYetError),
-            before=lambda _: check(),
-            reraise=True,
-        )
-        try:
-            tries(attempt)
-        except NotYetError as error:
-            raise EnvironmentFailedError(f"the cluster did not become usable in time: {error}") from error
-
-    def _admin_of(self, bootstrap: str) -> AdminClient:
-        return AdminClient(self._client(bootstrap))
-
-    def _client(self, bootstrap: str) -> dict[str, Any]:
-        return {
-            "bootstrap.servers": bootstrap,
-            "client.id": "eos-chaos",
-            "reconnect.backoff.ms": 20,
-            "reconnect.backoff.max.ms": 100,
-            "log_level": 0,
-        }
+        answer = brokers.call(node, request, InitProducerIdResponse, _INIT_PRODUCER_ID)
+        _require(answer.error_code, f"no transaction possible for {name}")
 
 
-def wait_for_postgres(topology: Topology, deadline_s: float, check: Callable[[], None]) -> str:
-    """Until PostgreSQL answers; returns its version.
+def _groups_answered(brokers: Brokers) -> None:
+    for name, node in _coordinators(brokers, _GROUP).items():
+        request = DescribeGroupsRequest(groups=[name], include_authorized_operations=False)
+        answer = brokers.call(node, request, DescribeGroupsResponse, _DESCRIBE_GROUPS)
+        _require(answer.groups[0].error_code, f"the coordinator of {name} is not ready")
+
+
+def _record_acknowledged(brokers: Brokers) -> None:
+    batch = MemoryRecordsBuilder(magic=2, compression_type=0, batch_size=1024)
+    batch.append(int(time.time() * 1000), None, b"usable")
+    batch.close()
+    data = ProduceRequest.TopicProduceData
+    partition = data.PartitionProduceData(index=0, records=batch.buffer())
+    request = ProduceRequest(
+        transactional_id=None,
+        acks=-1,
+        timeout_ms=5_000,
+        topic_data=[data(name=USABLE_TOPIC, partition_data=[partition])],
+    )
+    leader = brokers.metadata([USABLE_TOPIC]).topics[0].partitions[0].leader_id
+    answer = brokers.call(leader, request, ProduceResponse, _PRODUCE)
+    _require(answer.responses[0].partition_responses[0].error_code, f"{USABLE_TOPIC} takes no record")
+
+
+def _isr_is_full(brokers: Brokers) -> None:
+    every_topic = MetadataRequest(topics=None, allow_auto_topic_creation=False)
+    for topic in brokers.call_any(every_topic, MetadataResponse, METADATA_VERSION).topics:
+        for partition in topic.partitions:
+            in_sync, replicas = len(partition.isr_nodes), len(partition.replica_nodes)
+            if partition.leader_id < 0 or in_sync < replicas:
+                name = f"{topic.name}/{partition.partition_index}"
+                raise BrokerAwayError(f"{name} has {in_sync} of {replicas} replicas in sync")
+
+
+def _coordinators(brokers: Brokers, key_type: int) -> dict[str, int]:
+    """Each of `_NAMES` → the node that coordinates it."""
+    request = FindCoordinatorRequest(key_type=key_type, coordinator_keys=list(_NAMES))
+    answer = brokers.call_any(request, FindCoordinatorResponse, _FIND_COORDINATOR)
+    for found in answer.coordinators:
+        _require(found.error_code, f"{found.key} has no coordinator")
+    return {found.key: found.node_id for found in answer.coordinators}
+
+
+def _require(code: int, what: str) -> None:
+    if code:
+        raise BrokerAwayError(f"{what}: {kafka_errors.for_code(code).message}")
+
+
+def _wait(deadline: float, attempt: Callable[[], Any], check: Callable[[], None]) -> None:
+    tries = Retrying(
+        stop=stop_after_delay(max(0.0, deadline - time.monotonic())),
+        wait=wait_fixed(_POLL_S),
+        retry=retry_if_exception_type(BrokerAwayError),
+        before=lambda _: check(),
+        reraise=True,
+    )
+    try:
+        tries(attempt)
+    except BrokerAwayError as error:
+        raise EnvironmentFailedError(f"the cluster did not become usable in time: {error}") from error
+
+
+def wait_for_postgres(topology: Topology, deadline_s: float, check: Callable[[], None]) -> None:
+    """Until PostgreSQL answers.
 
     Raises:
         EnvironmentFailedError: Not within `deadline_s`, or `check` raised.
@@ -189,11 +218,9 @@ def wait_for_postgres(topology: Topology, deadline_s: float, check: Callable[[],
         check()
         with (
             contextlib.suppress(psycopg.OperationalError),
-            psycopg.connect(dsn(topology.postgres), connect_timeout=2) as connection,
+            psycopg.connect(dsn(topology.postgres), connect_timeout=2),
         ):
-            row = connection.execute("show server_version").fetchone()
-            assert row is not None, "show always answers"
-            return str(row[0])
+            return
         if time.monotonic() > deadline:
             raise EnvironmentFailedError(f"PostgreSQL at {topology.postgres} did not answer within {deadline_s:.0f} s")
         time.sleep(_POLL_S)

@@ -83,7 +83,7 @@ class Crash(_TargetFault):
     kind: ClassVar[str] = "crash"
     thing: ClassVar[str] = "a crash fault"
 
-    target: TargetText = Field(alias="crash")
+    target: TargetText = Field(alias="crash", description="Whom.")
     restart_after_s: Duration | None = Field(
         None, alias="restart_after", description="How long it stays dead; without it, to the end."
     )
@@ -104,7 +104,7 @@ class Stop(_TargetFault):
     kind: ClassVar[str] = "stop"
     thing: ClassVar[str] = "a stop fault"
 
-    target: TargetText = Field(alias="stop")
+    target: TargetText = Field(alias="stop", description="Whom.")
     restart_after_s: Duration | None = Field(
         None, alias="restart_after", description="How long it stays down; without it, to the end."
     )
@@ -116,7 +116,7 @@ class Pause(_TargetFault):
     kind: ClassVar[str] = "pause"
     thing: ClassVar[str] = "a pause fault"
 
-    target: TargetText = Field(alias="pause")
+    target: TargetText = Field(alias="pause", description="Whom.")
     for_s: Duration = Field(alias="for", description="How long it stands still.")
 
 
@@ -159,9 +159,11 @@ class Latency(_TargetFault):
     kind: ClassVar[str] = "latency"
     thing: ClassVar[str] = "a latency fault"
 
-    target: AppText = Field(alias="latency")
+    target: AppText = Field(alias="latency", description="Whom.")
     delay_ms: Milliseconds = Field(alias="delay", description="By how much, each way.")
-    jitter_ms: Milliseconds = Field(0, alias="jitter", description="More or less by up to so much.")
+    jitter_ms: Milliseconds = Field(
+        0, alias="jitter", description="More or less by up to so much.", json_schema_extra={"default": "0s"}
+    )
     for_s: Duration = Field(alias="for", description="How long.")
 
 
@@ -171,7 +173,7 @@ class Hold(_TargetFault):
     kind: ClassVar[str] = "hold"
     thing: ClassVar[str] = "a hold fault"
 
-    target: AppText = Field(alias="hold")
+    target: AppText = Field(alias="hold", description="Whom.")
     at: StepText = Field(description="Which frame: before is the request, after is its reply.")
     for_s: Duration = Field(alias="for", description="How long.")
     then: Literal["deliver", "drop"] = Field("deliver", description="What becomes of it.")
@@ -183,7 +185,7 @@ class Lose(_TargetFault):
     kind: ClassVar[str] = "lose"
     thing: ClassVar[str] = "a lose fault"
 
-    target: AppText = Field(alias="lose")
+    target: AppText = Field(alias="lose", description="Whom.")
     at: StepText = Field(description="Which frame: before is the request, after is its reply.")
     connection: Literal["close", "reset", "open"] = Field(
         "close", description="What becomes of its connection: closed, reset, or left open and silent."
@@ -196,9 +198,11 @@ class Delay(_TargetFault):
     kind: ClassVar[str] = "delay"
     thing: ClassVar[str] = "a delay fault"
 
-    target: AppText = Field(alias="delay")
+    target: AppText = Field(alias="delay", description="Whom.")
     at: StepText = Field(description="Which request; `before` only.")
-    for_s: Duration = Field(30.0, alias="for", description="How long it waits for that, at most.")
+    for_s: Duration = Field(
+        30.0, alias="for", description="How long it waits for that, at most.", json_schema_extra={"default": "30s"}
+    )
 
     @model_validator(mode="after")
     def _only_requests_are_retried(self) -> Self:

@@ -28,6 +28,16 @@ SEED_MAX = 2**53 - 1  # exact in JSON
 BATCH_MAX = 100_000
 
 
+BatchWait = Annotated[
+    Duration,
+    Field(
+        alias="batch_wait",
+        description="How long it waits for a batch to fill.",
+        json_schema_extra={"default": "1s"},
+    ),
+]
+
+
 class _AppEntry(Strict):
     client: Client = Field("kafka-python", description="The client library.")
     instances: int = Field(1, ge=1, le=LANES_MAX, description="How many processes run it.")
@@ -43,7 +53,7 @@ class ProducerEntry(_AppEntry):
 
     thing: ClassVar[str] = "a producer"
 
-    kind: Literal["producer"] = Field(alias="is")
+    kind: Literal["producer"] = Field(alias="is", description="Its kind.")
     target: Name = Field(alias="to", description="The topic it writes.")
     records: int = Field(100, ge=1, le=COUNT_MAX, description="How many, over all instances.")
     keys: int = Field(10, ge=1, le=COUNT_MAX, description="Over how many keys they are spread.")
@@ -58,10 +68,10 @@ class ProcessorEntry(_AppEntry):
 
     thing: ClassVar[str] = "a processor"
 
-    kind: Literal["processor"] = Field(alias="is")
+    kind: Literal["processor"] = Field(alias="is", description="Its kind.")
     source: Name = Field(alias="from", description="The topic it reads.")
     target: Name = Field(alias="to", description="The topic it writes.")
-    batch_wait_s: Duration = Field(1.0, alias="batch_wait", description="How long it waits for a batch to fill.")
+    batch_wait_s: BatchWait = 1.0
     commit: Literal["before_write", "after_write", "in_transaction"] = Field(
         "after_write", description="When it commits offsets, as against the write."
     )
@@ -74,10 +84,10 @@ class SinkEntry(_AppEntry):
 
     thing: ClassVar[str] = "a sink"
 
-    kind: Literal["sink"] = Field(alias="is")
+    kind: Literal["sink"] = Field(alias="is", description="Its kind.")
     source: Name = Field(alias="from", description="The topic it reads.")
     target: Name = Field(alias="to", description="The table it writes.")
-    batch_wait_s: Duration = Field(1.0, alias="batch_wait", description="How long it waits for a batch to fill.")
+    batch_wait_s: BatchWait = 1.0
     commit: Literal["before_write", "after_write"] = Field(
         "after_write", description="When it commits offsets, as against the write."
     )
@@ -165,7 +175,9 @@ def _word_fields() -> dict[str, Any]:
     }
 
 
-ExpectEntry = cast(type[ExpectBase], create_model("ExpectEntry", __base__=ExpectBase, **_word_fields()))
+ExpectEntry = cast(
+    type[ExpectBase], create_model("ExpectEntry", __base__=ExpectBase, __doc__=ExpectBase.__doc__, **_word_fields())
+)
 
 
 class ScenarioFile(Strict):
@@ -191,18 +203,20 @@ def json_schema() -> dict[str, Any]:
     schema = ScenarioFile.model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **cast(dict[str, Any], _without_nulls(schema)),
+        **cast(dict[str, Any], _as_files_are(schema)),
         "title": "eos-chaos scenario",
     }
 
 
-def _without_nulls(schema: object) -> object:
-    """`None` stands for an absent key in the models; a file cannot say it."""
+def _as_files_are(schema: object) -> object:
+    """As a file can be: `None` stands for an absent key in the models, and a file cannot say it."""
     if isinstance(schema, list):
-        return [_without_nulls(part) for part in schema]
+        return [_as_files_are(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    cleaned = {key: _without_nulls(part) for key, part in schema.items() if (key, part) != ("default", None)}
+    cleaned = {key: _as_files_are(part) for key, part in schema.items() if (key, part) != ("default", None)}
+    if "patternProperties" in cleaned:  # the pattern of the names: others are refused
+        cleaned["additionalProperties"] = False
     options = cleaned.get("anyOf")
     if isinstance(options, list) and {"type": "null"} in options:
         options.remove({"type": "null"})

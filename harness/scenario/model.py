@@ -44,7 +44,7 @@ class Topic(Strict):
 
     thing: ClassVar[str] = "a topic"
 
-    partitions: int = Field(1, ge=1, le=PARTITIONS_MAX)
+    partitions: int = Field(1, ge=1, le=PARTITIONS_MAX, description="How many.")
     replication: int = Field(len(BROKERS), ge=1, le=len(BROKERS), description="Replicas of each partition.")
     config: Properties = Field({}, description="Kafka's own topic properties.")
 

@@ -259,36 +259,37 @@ def _known_step(step: str) -> str:
     return step
 
 
-def _text(pattern: str, description: str) -> Any:
-    return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$", "description": description})
+def _text(pattern: str, *examples: str) -> Any:
+    return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$", "examples": list(examples)})
 
 
 _APP_PATTERN = rf"{NAME_PATTERN}(?:#\d+)?"
 _TARGET_PATTERN = rf"broker \d+|{_APP_PATTERN}"
+_STEP_PATTERN = _AT_STEP.pattern.replace(r"\S+", "|".join(re.escape(step) for step in KNOWN_STEPS))
+_DURATIONS = _text(_DURATION.pattern, "500ms", "1s", "2m")
 
-Duration = Annotated[float, PlainValidator(parse_duration), _text(_DURATION.pattern, "Like 1s, 500ms, 2m.")]
-Milliseconds = Annotated[
-    int, PlainValidator(parse_milliseconds), _text(_DURATION.pattern, "Like 200ms; at most a minute.")
-]
+Duration = Annotated[float, PlainValidator(parse_duration), _DURATIONS]
+Milliseconds = Annotated[int, PlainValidator(parse_milliseconds), _DURATIONS]
 TriggerText = Annotated[
     Trigger,
     PlainValidator(parse_trigger),
     _text(
-        rf"{_DURATION.pattern}|{_ACKED.pattern}|{_AT_STEP.pattern}",
-        "When: 5s · 100 acked by APP · before STEP N · after STEP N of APP.",
+        rf"{_DURATION.pattern}|{_ACKED.pattern}|{_STEP_PATTERN}",
+        "5s",
+        "100 acked by APP",
+        "before STEP N",
+        "after STEP N of APP",
     ),
 ]
 StepText = Annotated[
-    AtStep,
-    PlainValidator(parse_at_step),
-    _text(_AT_STEP.pattern, "Which frame: before STEP N (the request) · after STEP N of APP (its reply)."),
+    AtStep, PlainValidator(parse_at_step), _text(_STEP_PATTERN, "before STEP N", "after STEP N of APP")
 ]
 TargetText = Annotated[
-    Target, PlainValidator(parse_target), _text(_TARGET_PATTERN, "Whom: APP · APP#INSTANCE · broker NODE.")
+    Target, PlainValidator(parse_target), _text(_TARGET_PATTERN, "APP", "APP#INSTANCE", "broker NODE")
 ]
-AppText = Annotated[AppTarget, PlainValidator(parse_app_target), _text(_APP_PATTERN, "Whom: APP · APP#INSTANCE.")]
+AppText = Annotated[AppTarget, PlainValidator(parse_app_target), _text(_APP_PATTERN, "APP", "APP#INSTANCE")]
 EndText = Annotated[
     End,
     PlainValidator(parse_end),
-    _text(_TARGET_PATTERN, "One end: APP · APP#INSTANCE · broker NODE · brokers."),
+    _text(_TARGET_PATTERN, "APP", "APP#INSTANCE", "broker NODE", "brokers"),
 ]

@@ -17,7 +17,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 
 from faults import HopClient
 from harness.environment import Environment, Lane
-from harness.environment.usable import Brokers
+from harness.environment.usable import Usability
 from harness.errors import EnvironmentFailedError
 
 PARTITIONS = 3
@@ -141,7 +141,7 @@ def test_what_it_is_can_be_written_down(environment: Environment) -> None:
 def test_a_foreign_cluster_at_our_addresses_is_refused(environment: Environment) -> None:
     """Plausible false results came from leftover brokers once."""
     with pytest.raises(EnvironmentFailedError, match="belong to another cluster"):
-        Brokers(environment.topology, "AAAAAAAAAAAAAAAAAAAAAA", lambda: None).wait_usable(20)
+        Usability(environment.topology, "AAAAAAAAAAAAAAAAAAAAAA", lambda: None).wait_usable(20)
 
 
 def test_a_killed_broker_is_missed_unless_a_fault_did_it_and_comes_back(environment: Environment) -> None:
