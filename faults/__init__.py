@@ -32,7 +32,7 @@ from faults.errors import (
     ToxicError,
 )
 from faults.evidence import Evidence
-from faults.hops import Health, HopClient, HopEvent, HopSpec, HopState, Rtt, Rule, RuleState
+from faults.hops import FrameTopic, Health, HopClient, HopEvent, HopSpec, HopState, Rtt, Rule, RuleState
 from faults.latency import Detour, LaneDetour, LaneLatency
 from faults.links import LinkPartition
 from faults.names import known_steps, step_alternatives
@@ -46,6 +46,7 @@ __all__ = [
     "EventStream",
     "Evidence",
     "FaultError",
+    "FrameTopic",
     "HealError",
     "Health",
     "HopClient",

@@ -99,6 +99,8 @@ class ArmedRule:
     def wait(self, kind: str, timeout_s: float, wanted: Wanted = _any) -> HopEvent | None:
         """The first such event; None when there is none within `timeout_s`, or until the rule is disarmed.
 
+        With a timeout of 0 it only looks, and does not raise.
+
         Raises:
             ProxyGoneError: It will never come.
         """
@@ -108,10 +110,10 @@ class ArmedRule:
                 event = self.first(kind, wanted)
                 if event is not None or self._over:
                     return event
-                self._events.check()
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return None
+                self._events.check()
                 self._arrived.wait(min(left, _TICK_S))
 
     def wait_end_of_hold(self) -> HopEvent | None:

@@ -5,7 +5,8 @@ All of them: `arm()` before the step can come, `wait_…()`, `disarm()`, and `ev
 of the step over all the lanes, from `arm()` on, retries included.
 
 Waiting does not raise because a step does not come: it returns None or False, and the evidence says how often the
-step was seen. One object is one fault: it is armed once.
+step was seen. With a timeout of 0 it only looks, for who polls several things. One object is one fault: it is armed
+once.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from harness.ledger.writer import LedgerWriter
 FINISHED, REFUSED, BUG, RESTART = 0, 64, 70, 75
 
 CALL_LIMIT_S = 45.0  # above every timeout that a client has for itself
-_MARGIN_S = 5.0
+_MARGIN_S = 2.0
 
 C = TypeVar("C", bound=AppConfig)
 

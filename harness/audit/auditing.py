@@ -1,7 +1,7 @@
 """From the folder of one repeat to everything that it proves.
 
-Each type of anomaly is one file in `sql/`: its head says what proves it, what does not, and at which places it can be
-judged at all. Nothing here depends on the order of lines, on hashing or on the number of threads.
+Each type of anomaly is one file in `sql/`: its head says what proves it, what does not, and where finding
+none proves that there is none. Nothing here depends on the order of lines, on hashing or on the number of threads.
 """
 
 from __future__ import annotations
@@ -24,7 +24,16 @@ from harness.model import Anomaly, Audit, Finding
 SAMPLES_MAX = 20
 MEMORY = "1GB"
 FINDINGS = "findings.jsonl"
-_JUDGED_WHERE = "-- Judged where:"
+
+_SENT = "SELECT count(*) FROM sends AS d SEMI JOIN places AS p ON p.source = d.source"
+_TRIMMED = """
+    SELECT e.source, e.part, e.low FROM ends AS e SEMI JOIN places AS p ON p.source = e.source
+    WHERE e.low > 0 ORDER BY ALL
+"""
+_CLASHES = """
+    SELECT c.source, c.part, min(c.pos), count(*) FROM clashes AS c SEMI JOIN places AS p ON p.source = c.source
+    GROUP BY c.source, c.part ORDER BY ALL
+"""
 
 
 def audit(folder: Path, *, threads: int | None = None) -> Audit:
@@ -43,18 +52,14 @@ def audit(folder: Path, *, threads: int | None = None) -> Audit:
         load(folder, evidence, engine)
         engine.run(_sql("_tables"))
         loaded = time.monotonic()
-        problems = [*map(str, evidence.problems), *_nothing_sent(engine)]
-        counts: dict[str, dict[str, int | None]] = {place: {} for place in evidence.places}
-        findings: list[Finding] = []
-        for kind in Anomaly:
-            judged = _judged(engine, kind)
-            found = {finding.place: finding for finding in _found(engine, kind)}
-            findings += found.values()
-            for place, of_place in counts.items():
-                count = found[place].count if place in found else 0
-                of_place[kind.value] = count if place in judged else None
-    order = {place: index for index, place in enumerate(evidence.places)}
-    findings.sort(key=lambda finding: (order[finding.place], finding.type))
+        problems = [*map(str, evidence.problems), *_doubts(engine)]
+        found = {kind: {finding.place: finding for finding in _found(engine, kind)} for kind in Anomaly}
+        judged = {kind: _judged(engine, kind) for kind in Anomaly}
+    counts = {
+        place: {kind.value: _count(found[kind].get(place), judged=place in judged[kind]) for kind in Anomaly}
+        for place in evidence.places
+    }
+    findings = [of_place[place] for place in evidence.places for of_place in found.values() if place in of_place]
     seconds = {"audit": round(time.monotonic() - began, 3), "audit: reading": round(loaded - began, 3)}
     return Audit(findings=tuple(findings), counts=counts, problems=tuple(problems), seconds=seconds)
 
@@ -71,16 +76,39 @@ def _sql(name: str) -> str:
 
 
 def judged_where(kind: Anomaly) -> str:
-    """The condition on `places` under which a type is judged, from the head of its file."""
-    (line,) = [line for line in _sql(kind).splitlines() if line.startswith(_JUDGED_WHERE)]
-    return line.removeprefix(_JUDGED_WHERE).strip()
+    """The condition on `places` under which finding none of a type proves that there is none."""
+    return _head(kind, "Judged where")
 
 
-def _nothing_sent(engine: Engine) -> Iterator[str]:
-    """Total silence is no clean run: somebody forgot to start something."""
-    row = engine.query("SELECT count(*) FROM sends").fetchone()
-    if row == (0,):
-        yield "nothing was sent: no ledger announces a record"
+def evidence_columns(kind: Anomaly) -> tuple[str, ...]:
+    """What the samples of a type's findings hold beside the place and the id of what is concerned."""
+    return tuple(_head(kind, "Evidence").split(", "))
+
+
+def _head(kind: Anomaly, word: str) -> str:
+    """What a line in the head of a type's file says."""
+    start = f"-- {word}: "
+    (line,) = [line for line in _sql(kind).splitlines() if line.startswith(start)]
+    return line.removeprefix(start)
+
+
+def _count(finding: Finding | None, *, judged: bool) -> int | None:
+    """What was found is proved, however incomplete the evidence is; that there is none has to be proved too."""
+    if finding is not None:
+        return finding.count
+    return 0 if judged else None
+
+
+def _doubts(engine: Engine) -> Iterator[str]:
+    """What makes the evidence prove less than it seems to."""
+    # Total silence is no clean run: somebody forgot to start something.
+    if engine.query(_SENT).fetchone() == (0,):
+        yield "nothing was sent: no ledger announces a record for any of the places"
+    for source, part, low in engine.query(_TRIMMED).fetchall():
+        yield f"{source}/{part} begins at offset {low}: what was before it is gone, so that absence proves nothing"
+    for source, part, first, count in engine.query(_CLASHES).fetchall():
+        more = f", and {count - 1} more" if count > 1 else ""
+        yield f"the sightings of '{source}' name partition {part}, position {first} more than once{more}"
 
 
 def _judged(engine: Engine, kind: Anomaly) -> set[str]:
@@ -92,7 +120,7 @@ def _found(engine: Engine, kind: Anomaly) -> Iterator[Finding]:
     engine.run(f"CREATE OR REPLACE TABLE found AS {_sql(kind)}")
     counts: dict[str, int] = dict(engine.query("SELECT place, count(*) FROM found GROUP BY place").fetchall())
     causes = _causes(engine)
-    for place, count in sorted(counts.items()):
+    for place, count in counts.items():
         samples = tuple(_samples(engine, place))
         yield Finding(type=kind, place=place, count=count, samples=samples, causes=causes.get(place, {}))
 
@@ -115,8 +143,8 @@ def _samples(engine: Engine, place: str) -> Iterator[dict[str, Any]]:
     samples = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
     operations = _operations(engine, place, [sample["id"] for sample in samples])
     for sample in samples:
-        told = {key: value for key, value in sample.items() if value is not None}
-        yield {**told, "id": sample["id"], "operations": operations.get(sample["id"], [])}
+        told = {key: value for key, value in sample.items() if value is not None or key == "id"}
+        yield {**told, "operations": told.get("operations", operations.get(sample["id"], []))}
 
 
 def _operations(engine: Engine, place: str, ids: list[Any]) -> dict[Any, list[str]]:

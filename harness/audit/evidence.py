@@ -17,7 +17,7 @@ import orjson
 from harness.audit import schema
 from harness.audit.engine import Engine
 from harness.errors import HistoryError, Problem
-from harness.ledger.reader import JsonLines, LedgerFile, Line, ledger_files
+from harness.ledger.reader import Header, JsonLines, LedgerFile, Line, ledger_files
 from harness.ledger.shapes import Shape
 from harness.model import UNCOMMITTED_SUFFIX, Place
 
@@ -30,14 +30,19 @@ class Evidence:
     """What was loaded, beside the tables.
 
     Attributes:
-        places: By name.
-        drained: Whether everything came to rest before the places were read.
+        places: By name, in the order of `places.json`.
         problems: What could not be read; the repeat is inconclusive.
+        attributed: Whether every ledger says whose it is. Else any process may have written what is missing.
     """
 
     places: Mapping[str, Place]
-    drained: bool
     problems: list[Problem] = field(default_factory=list)
+    attributed: bool = True
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """Topic or table of every source."""
+        return {source_of(place.name): place.kind for place in self.places.values()}
 
 
 def read_places(folder: Path) -> Evidence:
@@ -64,7 +69,7 @@ def read_places(folder: Path) -> Evidence:
     problems = [Problem(message, str(path)) for message in _place_faults(places)]
     if problems:
         raise HistoryError(problems)
-    return Evidence({place.name: place for place in places}, document["drained"])
+    return Evidence({place.name: place for place in places})
 
 
 def load(folder: Path, evidence: Evidence, engine: Engine) -> None:
@@ -80,8 +85,9 @@ def load(folder: Path, evidence: Evidence, engine: Engine) -> None:
     ]
     if unreadable:
         raise HistoryError(unreadable)
-    _load_lines(folder / "positions.jsonl", schema.POSITION, "positions", evidence, engine, needed=True)
-    _load_lines(folder / "transactions.jsonl", schema.OPEN_TRANSACTION, "open_txns", evidence, engine)
+    _load_positions(folder / "positions.jsonl", evidence, engine)
+    listed = _load_lines(folder / "transactions.jsonl", schema.OPEN_TRANSACTION, "open_txns", evidence, engine)
+    engine.add("facts", {"ledgers": evidence.attributed, "transactions": listed})
     engine.flush()
 
 
@@ -99,6 +105,8 @@ def _document_faults(document: Any) -> list[str]:
     fault = schema.PLACES.fault(document)
     if fault:
         return [fault.message]
+    if not document["places"]:
+        return ["'places' is empty: nothing could be judged"]
     faults = []
     for index, place in enumerate(document["places"]):
         fault = schema.PLACE.fault(place)
@@ -113,8 +121,9 @@ def _place_faults(places: list[Place]) -> list[str]:
     for place in places:
         if place.upstream is not None and place.upstream not in names:
             faults.append(f"place '{place.name}': its upstream '{place.upstream}' is not a place")
-        if not 0 <= place.least <= _FAN_OUT_MAX or not 0 <= place.most <= _FAN_OUT_MAX:
-            faults.append(f"place '{place.name}': 'least' and 'most' must be 0 to {_FAN_OUT_MAX}")
+        if not 0 <= place.least <= place.most <= _FAN_OUT_MAX or place.most == 0:
+            limits = f"'least' must be 0 to 'most', and 'most' 1 to {_FAN_OUT_MAX}"
+            faults.append(f"place '{place.name}': {limits}")
     return faults
 
 
@@ -150,39 +159,38 @@ def _load_places(evidence: Evidence, engine: Engine) -> None:
 
 def _load_ledgers(folder: Path, evidence: Evidence, engine: Engine) -> list[Problem]:
     unreadable = []
-    read: set[str] = set()
+    processes: dict[str, dict[str, Any]] = {}
     for path in ledger_files(folder):
         file = LedgerFile(path)
         header = file.header
         if file.unreadable is not None:
             unreadable.append(file.unreadable)
             continue
-        if header is not None and header.process in read:
+        if header is None:
+            # Without problems its writer was killed before it had written a line: it did nothing.
+            evidence.attributed = evidence.attributed and not file.problems
+        elif header.process in processes:
+            # Its operations cannot be told from the other's, so they are left out.
             evidence.problems.append(Problem(f"process {header.process} has another ledger already", str(path)))
-            # Its operations cannot be told from the other's, but it proves that the app's ledgers are not complete.
-            _add_process(engine, file, whole=False)
-        elif header is not None:
-            read.add(header.process)
+            evidence.attributed = False
+        else:
             for line in file:
                 _load_operation(header.process, line, engine)
-            _add_process(engine, file, whole=file.whole)
+            processes[header.process] = _process(header, whole=file.whole)
         evidence.problems.extend(file.problems)
+    for process in processes.values():
+        engine.add("processes", process)
     return unreadable
 
 
-def _add_process(engine: Engine, file: LedgerFile, *, whole: bool) -> None:
-    header = file.header
-    assert header is not None
-    engine.add(
-        "processes",
-        {
-            "process": header.process,
-            "app": header.app,
-            "instance": header.instance,
-            "isolation": header.isolation,
-            "whole": whole,
-        },
-    )
+def _process(header: Header, *, whole: bool) -> dict[str, Any]:
+    return {
+        "process": header.process,
+        "app": header.app,
+        "instance": header.instance,
+        "isolation": header.isolation,
+        "whole": whole,
+    }
 
 
 _STEP_TABLES = {"send": "announced", "ack": "acked", "poll": "polls"}
@@ -199,10 +207,12 @@ def _load_operation(process: str, line: Line, engine: Engine) -> None:
     else:
         number = data["end"]
         engine.add("ended", {"process": process, "n": number, "outcome": data["outcome"]})
+    after_commit = False
     for step in data.get("do", ()):
+        after_commit = after_commit or "commit" in step
         for word, table in _STEP_TABLES.items():
             if word in step:
-                engine.add(table, {**step, "process": process, "n": number})
+                engine.add(table, {**step, "process": process, "n": number, "after_commit": after_commit})
 
 
 def _load_sightings(folder: Path, evidence: Evidence, engine: Engine) -> list[Problem]:
@@ -225,7 +235,7 @@ def _load_sightings(folder: Path, evidence: Evidence, engine: Engine) -> list[Pr
         else:
             if file.whole:
                 read.add(header.data["place"])
-                _load_source(header.data, file, lines, engine)
+                _load_source(header, file, lines, evidence, engine)
             evidence.problems.extend(file.problems)
     _name_missing(folder, read, evidence)
     return unreadable
@@ -237,31 +247,40 @@ def _name_missing(folder: Path, read: set[str], evidence: Evidence) -> None:
     evidence.problems.extend(Problem(f"no sightings of '{source}'", str(folder / "sightings")) for source in missing)
 
 
-def _load_source(header: Mapping[str, Any], file: JsonLines, lines: Iterator[Line], engine: Engine) -> None:
-    source, kind = source_of(header["place"]), header["kind"]
+def _load_source(header: Line, file: JsonLines, lines: Iterator[Line], evidence: Evidence, engine: Engine) -> None:
+    source, kind, whole = source_of(header.data["place"]), header.data["kind"], header.data["whole"]
+    if kind != evidence.kinds.get(source, kind):
+        file.report_field(header, "kind", f"'{source}' is a {evidence.kinds[source]} in places.json")
     for line in lines:
         if kind == "table":
             if file.report_unless(line, schema.ROWS):
                 data = {key: value for key, value in line.data.items() if key != "row"}
                 row = {**data, **_NO_PRODUCER, "part": 0, "pos": line.data["row"], "status": "plain"}
-                engine.add("log", {**row, "source": source})
+                engine.add("sighted", {**row, "source": source})
         elif "marker" in line.data:
             file.report_unless(line, schema.MARKER)
         elif file.report_unless(line, schema.BATCH):
-            engine.add("log", {**_NO_PRODUCER, **line.data, "source": source})
-    engine.add("sources", {"source": source, "kind": kind, "whole": header["whole"] and file.whole})
+            engine.add("sighted", {**_NO_PRODUCER, **line.data, "source": source})
+    engine.add("sources", {"source": source, "kind": kind, "whole": whole and file.whole})
+    if not whole:
+        message = f"'{source}' was not read whole: what is absent from it proves nothing"
+        evidence.problems.append(Problem(message, str(file.path), header.number))
 
 
-def _load_lines(
-    path: Path, shape: Shape, table: str, evidence: Evidence, engine: Engine, *, needed: bool = False
-) -> None:
-    if not path.is_file():
-        if needed:
-            evidence.problems.append(Problem("is missing: nobody can tell what is late and what is lost", str(path)))
-        return
+def _load_positions(path: Path, evidence: Evidence, engine: Engine) -> None:
+    _load_lines(path, schema.POSITION, "positions", evidence, engine)
+    if not path.exists() and any(place.group for place in evidence.places.values()):
+        evidence.problems.append(Problem("is missing: nobody can tell what is late and what is lost", str(path)))
+
+
+def _load_lines(path: Path, shape: Shape, table: str, evidence: Evidence, engine: Engine) -> bool:
+    """Whether there is such a file, and all of it was understood."""
+    if not path.exists():
+        return False
     file = JsonLines(path)
     for line in file:
         if file.report_unless(line, shape):
             place = source_of(line.data["place"])
             engine.add(table, {**line.data, "place": place, "grp": line.data.get("group")})
     evidence.problems.extend(file.problems)
+    return file.whole

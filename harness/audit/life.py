@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from harness.audit.evidence import read_places, source_of
+from harness.audit.evidence import read_places
+from harness.audit.schema import BATCH, ROWS
 from harness.errors import HistoryError
 from harness.ledger.reader import JsonLines, LedgerFile, ledger_files
 
@@ -48,8 +49,10 @@ class Life:
 def life(folder: Path, record: str) -> Life | None:
     """The life of a record in one repeat; None where the evidence does not know it.
 
+    Lines that cannot be understood are passed over: it is the audit that reports them.
+
     Raises:
-        HistoryError: The folder is no history, or a ledger is none.
+        HistoryError: The folder is no history, a ledger is none, or a file cannot be read.
     """
     found = Life(record)
     spots = _sighted(folder, record, found)
@@ -102,24 +105,32 @@ class _Spots:
 
 def _sighted(folder: Path, record: str, found: Life) -> _Spots:
     spots = _Spots()
-    order = [source_of(name) for name in read_places(folder).places]
-    files = {path.stem: path for path in sorted((folder / "sightings").glob("*.jsonl"))}
-    for path in dict.fromkeys(files[name] for name in [*order, *files] if name in files):
-        lines = iter(JsonLines(path))
+    order = {name: index for index, name in enumerate(read_places(folder).places)}
+    paths = (folder / "sightings").glob("*.jsonl")
+    for path in sorted(paths, key=lambda path: (order.get(path.stem, len(order)), path.name)):
+        file = JsonLines(path)
+        lines = iter(file)
         header = next(lines, None)
         if header is None:
             continue
-        place = str(header.data.get("place"))
-        if header.data.get("kind") == "table":
+        place, is_table = str(header.data.get("place")), header.data.get("kind") == "table"
+        if is_table:
             spots.tables.add(place)
         for line in lines:
-            ids = line.data.get("id") or ()
-            for index, id_ in enumerate(ids):
-                if id_ == record:
-                    found.sightings.append(_sighting(place, line.data, index))
-                    if "pos" in line.data:
-                        spots.of_record.add((place, line.data["part"], line.data["pos"][index]))
+            if not file.report_unless(line, ROWS if is_table else BATCH):  # a control marker is none either
+                continue
+            for index in _indexes(line.data, record):
+                found.sightings.append(_sighting(place, line.data, index))
+                if not is_table:
+                    spots.of_record.add((place, line.data["part"], line.data["pos"][index]))
     return spots
+
+
+def _indexes(step: Mapping[str, Any], record: str) -> list[int]:
+    """Where the record is in the columns of a step or of sightings."""
+    if record not in step["id"]:  # nearly always
+        return []
+    return [index for index, id_ in enumerate(step["id"]) if id_ == record]
 
 
 def _sighting(place: str, data: Mapping[str, Any], index: int) -> str:
@@ -132,8 +143,8 @@ def _sighting(place: str, data: Mapping[str, Any], index: int) -> str:
     else:
         parts = [f"{place}/{data['part']} at {of('pos')}: {data['status']}"]
         if data.get("producer", -1) >= 0:
-            sequence = data["bseq"] + index
-            parts.append(f"producer id {data['producer']}, epoch {data['epoch']}, sequence {sequence}")
+            parts.append(f"producer id {data['producer']}, epoch {data.get('epoch', -1)}")
+            parts += [f"sequence {data['bseq'] + index}"] if data.get("bseq", -1) >= 0 else []
     source = of("src")
     parts += [f"made from {_spot(source)}"] if source else []
     parts += [f"in transaction {of('txn')}"] if of("txn") else []
@@ -167,8 +178,8 @@ def _of_process(file: LedgerFile, record: str, spots: _Spots) -> Iterator[Moment
                 yield Moment(data["at"], who, f"operation {data['end']} ended {data['outcome']}{error}")
         last = data["at"]
         for step in data.get("do", ()):
-            if "poll" in step and record in step["id"]:
-                spot = (step["poll"], step["part"], step["pos"][step["id"].index(record)])
+            for index in _indexes(step, record) if "poll" in step else ():
+                spot = (step["poll"], step["part"], step["pos"][index])
                 read.add(spot)
                 yield Moment(data["at"], who, f"reads it from {_spot(spot)}")
     for number in concerned:
@@ -190,8 +201,7 @@ def _announced(
 
 def _ended(data: Mapping[str, Any], record: str, spots: _Spots) -> Iterator[str]:
     for step in data.get("do", ()):
-        if "ack" in step and record in step["id"]:
-            index = step["id"].index(record)
+        for index in _indexes(step, record) if "ack" in step else ():
             part, pos = (step.get(column, [None] * (index + 1))[index] for column in ("part", "pos"))
             yield f"gets it acknowledged{spots.named(step['ack'], part, pos)}"
 

@@ -19,6 +19,8 @@ PLACES = Shape(required={"places": shapes.OBJECTS, "drained": shapes.FLAG})
 PLACE = Shape(
     required={"name": shapes.TEXT, "kind": shapes.one_of("topic", "table")},
     optional={
+        "resource": shapes.TEXT,
+        "partitions": shapes.NUMBER,
         "isolation": shapes.one_of("read_committed", "read_uncommitted", None),
         "upstream": shapes.TEXT_OR_NULL,
         "group": shapes.TEXT_OR_NULL,
@@ -83,7 +85,7 @@ OPEN_TRANSACTION = Shape(
     },
 )
 
-_TEXT, _NUMBER = "VARCHAR", "BIGINT"
+_TEXT, _NUMBER, _FLAG = "VARCHAR", "BIGINT", "BOOLEAN"
 _TEXTS, _NUMBERS = ["VARCHAR"], ["BIGINT"]
 
 
@@ -110,13 +112,16 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             most=_NUMBER,
         ),
         "writers": _flat(place=_TEXT, app=_TEXT),
-        "processes": _flat(process=_TEXT, app=_TEXT, instance=_NUMBER, isolation=_TEXT, whole="BOOLEAN"),
+        # One row. ledgers: every ledger says whose it is. transactions: what was open at the end is listed.
+        "facts": _flat(ledgers=_FLAG, transactions=_FLAG),
+        "processes": _flat(process=_TEXT, app=_TEXT, instance=_NUMBER, isolation=_TEXT, whole=_FLAG),
         "begun": _flat(process=_TEXT, n=_NUMBER, kind=_TEXT, txn=_TEXT),
         "ended": _flat(process=_TEXT, n=_NUMBER, outcome=_TEXT),
+        # after_commit: the same operation committed offsets in a step before this one.
         "announced": Table(
-            columns="process VARCHAR, n BIGINT, place VARCHAR, id VARCHAR",
-            fields={"process": _TEXT, "n": _NUMBER, "send": _TEXT, "id": _TEXTS},
-            select="r.process, r.n, r.send, unnest(r.id)",
+            columns="process VARCHAR, n BIGINT, place VARCHAR, id VARCHAR, after_commit BOOLEAN",
+            fields={"process": _TEXT, "n": _NUMBER, "send": _TEXT, "id": _TEXTS, "after_commit": _FLAG},
+            select="r.process, r.n, r.send, unnest(r.id), r.after_commit",
         ),
         "acked": Table(
             columns="process VARCHAR, n BIGINT, place VARCHAR, id VARCHAR, part BIGINT, pos BIGINT",
@@ -142,9 +147,9 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             },
             select="r.process, r.n, r.poll, r.part, unnest(r.pos), unnest(r.id)",
         ),
-        "sources": _flat(source=_TEXT, kind=_TEXT, whole="BOOLEAN"),
+        "sources": _flat(source=_TEXT, kind=_TEXT, whole=_FLAG),
         # `bseq` in a line is the sequence of its first record; records of a batch follow one another.
-        "log": Table(
+        "sighted": Table(
             columns="source VARCHAR, part BIGINT, status VARCHAR, producer BIGINT, epoch BIGINT, pos BIGINT, "
             "bseq BIGINT, id VARCHAR, key VARCHAR, seq BIGINT, src_place VARCHAR, src_part BIGINT, "
             "src_pos BIGINT, txn VARCHAR, writer VARCHAR",

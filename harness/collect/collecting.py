@@ -127,7 +127,7 @@ class _Reading:
                 self.committed |= {each: read.committed[each[1]] for each in ends if each[0] == topic}
         # Without these answers the borders of the partitions would be taken for hanging transactions: none of it then.
         known = self.deadline.insist(self.cluster.transactions)
-        write_lines(self.out / TRANSACTIONS, _open_transactions(self.topics, open_, known))
+        write_lines(self.out / TRANSACTIONS, open_transactions(self.topics, open_, known))
         return reasons + self._write_positions(ends)
 
     def _read_topic(self, topic: str, place: str, ends: Mapping[Partition, Ends]) -> TopicRead:
@@ -177,7 +177,7 @@ def _position(place: str, part: int, ends: Ends) -> dict[str, Any]:
     }
 
 
-def _open_transactions(
+def open_transactions(
     topics: Mapping[str, str], open_: Mapping[Partition, Mapping[int, Open]], known: Iterable[Transaction]
 ) -> Iterator[Line]:
     """Those without an end in our topics, and what their coordinator knows of them; hanging ones have none."""

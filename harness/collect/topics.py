@@ -72,7 +72,7 @@ def _read_partition(
     cluster: Cluster, partition: Partition, ends: Ends, deadline: Deadline, read: TopicRead, out: Sightings, name: str
 ) -> None:
     part = partition[1]
-    gaps = _Gaps(ends)
+    gaps = Gaps(ends)
     for status, batch in read_log(cluster, partition, ends, deadline):
         if deadline.passed:
             raise BrokerAwayError("the time for it is over")
@@ -92,7 +92,7 @@ def _read_partition(
 
 
 @dataclass(slots=True)
-class _Gaps:
+class Gaps:
     """Offsets that hold nothing: their records were compacted away, or deleted, and may have been anything."""
 
     ends: Ends

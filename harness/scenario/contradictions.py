@@ -24,11 +24,6 @@ _DELIVERY = ("delivery.timeout.ms", "message.timeout.ms")
 _WITHOUT_IDEMPOTENCE = "write enable.idempotence: false beside it"
 
 
-def is_idempotent(app: App) -> bool:
-    """Whether the app's producer is idempotent; the apps ask for it unless a scenario says otherwise."""
-    return _setting(app.producer, "enable.idempotence") not in (False, "false")
-
-
 def contradictions_of(app: App) -> Iterator[Contradiction]:
     """Every contradiction among what a scenario says about one app."""
     yield from _of_idempotence(app)
@@ -44,7 +39,7 @@ def contradictions_of_topic(topic: Topic) -> Iterator[Contradiction]:
 
 
 def _of_idempotence(app: App) -> Iterator[Contradiction]:
-    if not is_idempotent(app):
+    if not app.idempotent:
         if app.commit == "in_transaction":
             message = "'commit: in_transaction' needs an idempotent producer"
             yield ("producer", "enable.idempotence"), message, "leave it out"

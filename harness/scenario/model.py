@@ -88,6 +88,11 @@ class App:
     producer: Mapping[str, PropertyValue] = field(default_factory=dict)
     consumer: Mapping[str, PropertyValue] = field(default_factory=dict)
 
+    @property
+    def idempotent(self) -> bool:
+        """Whether its producer is; the apps ask for it unless a scenario says otherwise."""
+        return self.producer.get("enable.idempotence") is not False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expect:

@@ -25,6 +25,8 @@ _LANE = "the harness connects every instance through a lane of its own"
 OWNED: Mapping[str, str] = {
     "bootstrap.servers": _LANE,
     "metadata.broker.list": _LANE,
+    "group.protocol": "the apps join their group by the classic protocol",
+    "group.remote.assignor": "the apps join their group by the classic protocol",
     "group.id": "the group is named after the app, anew for each repeat",
     "transactional.id": "the harness names transactions; write commit: in_transaction",
     "enable.auto.commit": "the apps commit themselves; write commit: before_write or after_write",
@@ -34,8 +36,7 @@ OWNED: Mapping[str, str] = {
 }
 """Properties that the harness sets, and why nobody else may."""
 
-APP_DEFAULTS: Mapping[str, int | bool] = {
-    "enable.idempotence": True,
+APP_DEFAULTS: Mapping[str, int] = {
     "session.timeout.ms": 3_000,
     "heartbeat.interval.ms": 500,
     "transaction.timeout.ms": 10_000,

@@ -12,7 +12,6 @@ from harness.scenario.model import App, AppKind, Commit, Table, Topic
 from harness.scenario.steps import steps_of
 from harness.scenario.strict import Strict
 
-_NEVER_LISTED = ("config", "producer", "consumer", "topics", "tables", "apps", "matrix", "cell")
 _PIPELINES: tuple[tuple[AppKind, Commit | None], ...] = (
     ("producer", None),
     ("producer", "in_transaction"),
@@ -34,7 +33,7 @@ def _section(model: type[Strict], schema: Mapping[str, Any]) -> str:
     lines = [f"### {model.thing.capitalize()}", schema["description"].replace("\n", " ")]
     required = schema.get("required", ())
     rows = [
-        _row(f"`{key}`", _values(key, about), _default(about, required=key in required), about.get("description", ""))
+        _row(f"`{key}`", _values(about), _default(about, required=key in required), about.get("description", ""))
         for key, about in schema["properties"].items()
         if key not in EXPECT_WORDS
     ]
@@ -46,27 +45,23 @@ def _section(model: type[Strict], schema: Mapping[str, Any]) -> str:
 
 
 def _word_rows(schema: Mapping[str, Any]) -> Iterator[str]:
-    quantifiers = _values("", schema["properties"][EXPECT_WORDS[0]])
+    quantifiers = _values(schema["properties"][EXPECT_WORDS[0]])
     for group, types in GROUPS.items():
-        yield _row(f"`{group}`", quantifiers, "", f"How often any of {', '.join(types)} is shown.")
-    types = ", ".join(f"`{word}`" for word in EXPECT_WORDS if word not in GROUPS)
-    yield _row(types, quantifiers, "`none`", "How often it is shown.")
+        yield _row(f"`{group}`", quantifiers, "`none`", f"How often any of {', '.join(types)} is shown.")
+    single = ", ".join(f"`{word}`" for word in EXPECT_WORDS if word not in GROUPS)
+    yield _row(single, quantifiers, "`none`", "How often it is shown.")
 
 
-def _values(key: str, about: Mapping[str, Any]) -> str:
-    if key in _NEVER_LISTED:
-        return "a mapping"
-    if "anyOf" in about:
-        return "text, or a list"
-    if "const" in about or "enum" in about:
-        return " · ".join(f"`{value}`" for value in about.get("enum", [about.get("const")]))
+def _values(about: Mapping[str, Any]) -> str:
     if "prefixItems" in about:
-        return f"two of {_values(key, about['prefixItems'][0])}"
-    if "examples" in about:
-        return " · ".join(f"`{example}`" for example in about["examples"])
+        return f"two of {_values(about['prefixItems'][0])}"
+    listed = about.get("enum") or about.get("examples") or [about[key] for key in ("const",) if key in about]
+    if listed:
+        return " · ".join(f"`{value}`" for value in listed)
     if about.get("type") == "integer":
         return f"{about['minimum']} to {about['maximum']}"
-    return {"array": "a list", "string": "a name" if "pattern" in about else "text"}[about["type"]]
+    words = {"object": "a mapping", "array": "a list", "string": "a name" if "pattern" in about else "text"}
+    return words[about["type"]] if "type" in about else "text, or a list of texts"
 
 
 def _default(about: Mapping[str, Any], *, required: bool) -> str:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.scenario.model import App
 
-_PRODUCING = frozenset({"Produce", "InitProducerId"})
+_PRODUCING = frozenset({"Produce"})
+_IDEMPOTENT = frozenset({"InitProducerId"})
 _TRANSACTIONAL = frozenset({"AddPartitionsToTxn", "EndTxn", "EndTxn(abort)", "EndTxn(commit)"})
 _CONSUMING = frozenset(
     {
-        "ConsumerGroupHeartbeat",
         "Fetch",
         "Heartbeat",
         "JoinGroup",
@@ -29,6 +29,8 @@ _COMMITTING_OFFSETS = frozenset({"OffsetCommit"})
 _COMMITTING_OFFSETS_IN_TRANSACTION = frozenset({"AddOffsetsToTxn", "TxnOffsetCommit"})
 _ANY_CLIENT = frozenset({"ApiVersions", "FindCoordinator", "Metadata"})
 _COMMIT = frozenset({"commit"})
+_NEW_GROUP_PROTOCOL = frozenset({"ConsumerGroupHeartbeat"})
+"""The apps join their groups by the classic protocol: that this never happens is said where it is asked for."""
 
 KNOWN_STEPS: tuple[str, ...] = tuple(
     sorted(
@@ -39,6 +41,8 @@ KNOWN_STEPS: tuple[str, ...] = tuple(
         | _COMMITTING_OFFSETS_IN_TRANSACTION
         | _ANY_CLIENT
         | _COMMIT
+        | _IDEMPOTENT
+        | _NEW_GROUP_PROTOCOL
     )
 )
 
@@ -48,7 +52,8 @@ def steps_of(app: App) -> frozenset[str]:
     transactional = app.commit == "in_transaction"
     steps = _ANY_CLIENT
     if app.kind != "sink":
-        steps |= _PRODUCING | (_TRANSACTIONAL if transactional else frozenset())
+        steps |= _PRODUCING | (_IDEMPOTENT if app.idempotent else frozenset())
+        steps |= _TRANSACTIONAL if transactional else frozenset()
     if app.kind != "producer":
         steps |= _CONSUMING | (_COMMITTING_OFFSETS_IN_TRANSACTION if transactional else _COMMITTING_OFFSETS)
     if app.kind != "producer" or transactional:

@@ -30,12 +30,12 @@ DURATION_S_MAX = 3600.0
 LATENCY_S_MAX = 60.0
 COUNT_MAX = 10_000_000
 
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m)")
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
-_ACKED = re.compile(rf"(\d{{1,9}}) acked by ({NAME_PATTERN})")
-_AT_STEP = re.compile(rf"(before|after) (\S+) (\d{{1,9}})(?: of ({NAME_PATTERN}))?")
-_APP_TARGET = re.compile(rf"({NAME_PATTERN})(?:#(\d{{1,3}}))?")
-_BROKER_TARGET = re.compile(r"broker (\d{1,3})")
+_ACKED = re.compile(rf"(\d{{1,9}}) acked by ({NAME_PATTERN})", re.ASCII)
+_AT_STEP = re.compile(rf"(before|after) (\S+) (\d{{1,9}})(?: of ({NAME_PATTERN}))?", re.ASCII)
+_APP_TARGET = re.compile(rf"({NAME_PATTERN})(?:#(\d{{1,3}}))?", re.ASCII)
+_BROKER_TARGET = re.compile(r"broker (\d{1,3})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

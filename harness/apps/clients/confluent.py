@@ -2,7 +2,8 @@
 
 `fatal()` or fenced → a successor · `txn_requires_abort()` → abort and do the batch again · `retriable()` →
 call again. Inside a transaction a failed delivery report carries none of these flags: the caller treats it as
-abort.
+abort. After a while without any broker, send_offsets_to_transaction() may hang past its own timeout (librdkafka
+issues 5456 and 5511): watchdog, and exit for a successor.
 """
 
 from __future__ import annotations

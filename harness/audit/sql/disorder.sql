@@ -1,19 +1,20 @@
 -- disorder: the sequence of one key goes back.
 --
--- Proof: within one partition of one place, in the order of positions, the first sighting of a record has a lower
--- sequence than the first sighting of an earlier record of the same key. Later sightings are duplicates, and named as
--- such: a batch that is repeated as a whole goes back without any record being out of order.
+-- Proof: within one partition of one place that was read whole, in the order of positions, the first sighting of a
+-- record has a lower sequence than the first sighting of an earlier record of the same key. Later sightings are
+-- duplicates, and named as such: a batch that is repeated as a whole goes back without any record being out of order.
 -- Not proof: two producer instances that write one key, since nothing orders what they send; a key that moved to
 -- another partition.
--- Judged where: seen
+-- Evidence: positions, key, sequence, after
+-- Judged where: whole AND sequenced
 
 WITH
 origins AS (
     SELECT d.id, min(concat(r.app, '#', CAST(r.instance AS VARCHAR))) AS sender
     FROM sends AS d
     JOIN processes AS r ON r.process = d.process
-    JOIN places AS p ON p.source = d.source
-    WHERE p.upstream IS NULL AND d.id IS NOT NULL
+    SEMI JOIN places AS p ON p.source = d.source AND p.upstream IS NULL
+    WHERE d.id IS NOT NULL
     GROUP BY d.id
 ),
 first_sightings AS (
@@ -39,12 +40,13 @@ ordered AS (
     LEFT JOIN origins AS o ON o.id = f.id
 )
 SELECT
-    place,
-    id,
-    list_sort(list([part, pos])) AS positions,
-    max(key) AS key,
-    max(seq) AS sequence,
-    max(after) AS after
-FROM ordered
-WHERE seq < after
-GROUP BY place, id
+    o.place,
+    o.id,
+    list_sort(list([o.part, o.pos])) AS positions,
+    max(o.key) AS key,
+    max(o.seq) AS sequence,
+    max(o.after) AS after
+FROM ordered AS o
+JOIN places AS p ON p.place = o.place
+WHERE p.whole AND o.seq < o.after
+GROUP BY o.place, o.id

@@ -1,11 +1,13 @@
 -- lost-processing: an input record was committed as processed, and its output is not there.
 --
--- Proof: the input is visible upstream, the group's committed offset is past it, the place was read whole, and fewer
--- than `least` outputs for it are there, uncommitted ones included. The offset is why nobody will process it again.
--- Not proof: an input that the committed offset is not past (see stalled); an output behind an open transaction.
--- Judged where: kind = 'topic' AND upstream IS NOT NULL AND seen AND whole AND positioned
+-- Proof: the input is visible upstream, the group's committed offset is past it wherever it stands, the place was read
+-- whole, and fewer than `least` outputs for it are there, uncommitted ones included. The offset is why nobody will
+-- process it again.
+-- Not proof: an input that the committed offset is not past (see stalled); an output behind an open transaction; one
+-- output for an id that is twice upstream.
+-- Evidence: upstream, committed, cause
+-- Judged where: kind = 'topic' AND upstream IS NOT NULL AND whole AND upstream_whole AND positioned
 
-SELECT s.place, s.id, s.upstream, s.committed, s.cause
-FROM shortfalls AS s
-JOIN places AS p ON p.place = s.place
-WHERE p.kind = 'topic' AND p.whole AND p.positioned
+SELECT place, id, upstream, committed, cause
+FROM shortfalls
+WHERE kind = 'topic'

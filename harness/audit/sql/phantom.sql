@@ -3,7 +3,8 @@
 -- Proof: it is visible at the place, every writer of the place left a complete ledger, and no operation of any
 -- outcome tried to send that id there.
 -- Not proof: a place with a writer that has no ledger, or one with a broken ledger.
--- Judged where: seen AND known
+-- Evidence: positions
+-- Judged where: whole AND known
 
 SELECT s.place, s.id, list_sort(list([s.part, s.pos])) AS positions
 FROM sightings AS s

@@ -7,7 +7,8 @@
 -- at all, in each of the ledger's transactions that it can be.
 -- Not proof: records of it that are still open (see hanging-transaction), or committed behind another open one.
 -- Found at the places where records are missing.
--- Judged where: kind = 'topic' AND isolation = 'read_committed' AND seen AND whole
+-- Evidence: visible, missing, producer, epoch, operations
+-- Judged where: kind = 'topic' AND isolation = 'read_committed' AND whole AND known AND named
 
 WITH
 written AS (
@@ -18,10 +19,9 @@ written AS (
         l.source,
         l.id,
         bool_or(l.status = 'committed') AS committed,
-        bool_or(l.status = 'open') AS still_open,
-        list_sort(list([l.part, l.pos])) AS positions
+        bool_or(l.status = 'open') AS still_open
     FROM log AS l
-    WHERE l.txn IS NOT NULL AND l.id IS NOT NULL
+    WHERE l.txn IS NOT NULL AND l.id IS NOT NULL AND l.status <> 'plain'
     GROUP BY l.txn, l.producer, l.epoch, l.source, l.id
 ),
 landed AS (
@@ -72,16 +72,23 @@ missing AS (
     SELECT a.txn, a.producer, a.epoch, a.source, a.id
     FROM absent AS a
     SEMI JOIN incomplete AS i ON i.txn = a.txn AND i.producer = a.producer AND i.epoch = a.epoch
+),
+named AS (
+    SELECT txn, list_sort(list(concat(process, ':', CAST(n AS VARCHAR)))) AS operations
+    FROM operations
+    GROUP BY txn
 )
 SELECT
     p.place,
     m.txn AS id,
     max(t.committed) AS visible,
     list_sort(list(m.id)) AS missing,
-    max(m.producer) AS producer,
-    max(m.epoch) AS epoch
+    m.producer,
+    m.epoch,
+    max(o.operations) AS operations
 FROM missing AS m
 JOIN landed AS t ON t.txn = m.txn AND t.producer = m.producer AND t.epoch = m.epoch
 JOIN places AS p ON p.source = m.source
+LEFT JOIN named AS o ON o.txn = m.txn
 WHERE p.isolation = 'read_committed' AND p.whole
 GROUP BY p.place, m.txn, m.producer, m.epoch

@@ -68,7 +68,7 @@ class Injection(ABC):
         for step in (self._heal, self._trigger.disarm):
             try:
                 step()
-            except (FaultError, EosChaosError, TimeoutError) as error:
+            except (FaultError, EosChaosError) as error:
                 self._errors.append(str(error))
         self.busy = False
         bit, facts, why = self._judged()

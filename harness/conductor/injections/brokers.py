@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future
 
-from faults import Evidence, ProcessHandle
+from faults import Evidence, FaultError, ProcessHandle
 from harness.conductor.injections.base import Injection
 from harness.conductor.injections.stage import Stage
 from harness.conductor.triggers import Hit
@@ -40,11 +40,15 @@ class BrokerInjection(Injection):
             self._act = handle.pause()
             self._back_at = time.monotonic() + self._fault.for_s
         else:
-            self._act = handle.crash() if isinstance(self._fault, Crash) else handle.stop()
+            self._act = handle.crash() if isinstance(self._fault, Crash) else handle.stop(signalled=self._let_go)
             wait_s = self._fault.restart_after_s
             self._back_at = None if wait_s is None else time.monotonic() + wait_s
         self._trigger.release(deliver=isinstance(self._fault, Crash) and self._fault.then == "deliver")
         self.busy = self._back_at is not None
+
+    def _let_go(self) -> None:
+        """A broker that is told to stop may wait for what is held."""
+        self._trigger.release(deliver=True)
 
     def _go_on(self) -> None:
         if self._back is None and self._back_at is not None and time.monotonic() >= self._back_at:
@@ -67,7 +71,10 @@ class BrokerInjection(Injection):
             return
         if self._back is None:
             self._back = self._stage.helpers.submit(self._bring_back)
-        self._back.result(RECOVER_S)
+        try:
+            self._back.result(RECOVER_S)
+        except TimeoutError as error:
+            raise FaultError(f"{self._component} was not back within {RECOVER_S:g} s") from error
 
     def _evidence(self) -> list[Evidence]:
         if self._act is None:

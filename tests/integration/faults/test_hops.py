@@ -9,7 +9,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from faults import HopClient, HopSpec, ProxyFailedError, ProxyGoneError, ProxyRefusedError, Rule
+from faults import (
+    HopClient,
+    HopSpec,
+    ProxyFailedError,
+    ProxyGoneError,
+    ProxyRefusedError,
+    Rule,
+    known_steps,
+    step_alternatives,
+)
 from tests.integration.faults.conftest import EosProxy
 from tests.integration.faults.peers import SILENCE_S, Broker, Lane, LostConnectionError, Peer, end_txn, metadata
 
@@ -85,6 +94,12 @@ def test_a_rule_that_could_never_fire_is_refused(hops: HopClient, rule: dict[str
         hops.add_rule(Rule(**asked))  # type: ignore[arg-type]
     assert refusal.value.status == 400
     assert "POST /eos/rules" in str(refusal.value)
+
+
+def test_every_step_that_has_a_name_here_is_known_to_the_proxy(hops: HopClient) -> None:
+    match = [alternative for step in known_steps() for alternative in step_alternatives(step)]
+    hops.add_rule(Rule(id="all", lanes=["lane-0"], match=match, at="reply", action="note"))
+    hops.remove_rule("all")
 
 
 def test_what_is_not_there_is_named(hops: HopClient) -> None:

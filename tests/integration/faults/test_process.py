@@ -30,6 +30,15 @@ for _ in range(3):
 print(flush=True)
 spin()
 """
+WAITS_FOR_INPUT_ON_SIGTERM = """
+import signal, sys, time
+def leave(*_):
+    sys.stdin.read()
+    sys.exit(4)
+signal.signal(signal.SIGTERM, leave)
+print(flush=True)
+time.sleep(60)
+"""
 HAS_CHILD = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
 
 
@@ -38,15 +47,16 @@ def spawn() -> Iterator[Spawn]:
     children: list[subprocess.Popen[str]] = []
 
     def start(*command: str) -> "subprocess.Popen[str]":
-        children.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        children.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
         return children[-1]
 
     yield start
     for child in children:
         child.kill()
         child.wait()
-        if child.stdout:
-            child.stdout.close()
+        for pipe in (child.stdin, child.stdout):
+            if pipe:
+                pipe.close()
 
 
 def python(spawn: Spawn, code: str) -> "subprocess.Popen[str]":
@@ -125,6 +135,13 @@ def test_a_stop_that_is_ignored_does_not_bite(spawn: Spawn) -> None:
     assert "still there 0.2 s after SIGTERM" in evidence.why
 
 
+def test_what_holds_a_process_up_is_let_go_between_the_signal_and_its_end(spawn: Spawn) -> None:
+    held_up, let_go = python(spawn, WAITS_FOR_INPUT_ON_SIGTERM), python(spawn, WAITS_FOR_INPUT_ON_SIGTERM)
+    assert let_go.stdin
+    assert not ProcessHandle.of(held_up.pid).stop(wait_s=0.2).bit
+    assert ProcessHandle.of(let_go.pid).stop(wait_s=10, signalled=let_go.stdin.close).facts["exit_code"] == 4
+
+
 def test_a_pause_stops_every_thread_and_the_clock_of_the_process(spawn: Spawn) -> None:
     child = python(spawn, BUSY_WITH_THREADS)
     handle = ProcessHandle.of(child.pid)
@@ -146,6 +163,42 @@ def test_a_pause_that_somebody_else_ends_does_not_bite(spawn: Spawn) -> None:
     evidence = handle.resume()
     assert not evidence.bit
     assert "not stopped any more" in evidence.why
+
+
+def test_a_pause_that_was_interrupted_does_not_bite(spawn: Spawn) -> None:
+    child = python(spawn, BUSY_WITH_THREADS)
+    handle = ProcessHandle.of(child.pid)
+    handle.pause()
+    os.kill(child.pid, signal.SIGCONT)
+    time.sleep(0.3)
+    os.kill(child.pid, signal.SIGSTOP)
+    time.sleep(0.1)
+    evidence = handle.resume()
+    assert (evidence.fired, evidence.bit) == (1, False)
+    assert "somebody let it run in between" in evidence.why
+
+
+def test_a_process_that_dies_while_paused(spawn: Spawn) -> None:
+    child = spawn("sleep", "60")
+    handle = ProcessHandle.of(child.pid)
+    assert handle.pause().bit
+    child.kill()
+    child.wait()
+    evidence = handle.resume()
+    assert (evidence.fired, evidence.bit) == (1, False)
+    assert "was gone" in evidence.why
+
+
+def test_a_pid_that_has_become_a_threads_id_is_never_signalled() -> None:
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait, args=(10,))
+    thread.start()
+    assert thread.native_id
+    stranger = ProcessHandle(thread.native_id, time.time())
+    evidence = stranger.crash()
+    ended.set()
+    thread.join()
+    assert (evidence.fired, evidence.bit) == (0, False)
 
 
 def test_resume_is_harmless_and_repeatable(spawn: Spawn) -> None:

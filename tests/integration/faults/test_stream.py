@@ -102,8 +102,7 @@ def test_who_waits_learns_that_the_proxy_died(start_proxy: StartProxy) -> None:
         with pytest.raises(ProxyGoneError, match=f"{proxy.url} cannot be reached"):
             held.wait_held(30)
         assert time.monotonic() - began < 5
-        with pytest.raises(ProxyGoneError):
-            held.wait_held(0)
+        assert held.wait_held(0) is None  # only looks
         assert not events.catch_up(5)
         evidence = held.evidence()
         assert (evidence.fired, evidence.bit) == (0, False)

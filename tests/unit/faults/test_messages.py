@@ -4,7 +4,7 @@ import pytest
 
 from faults import HopEvent, ProxyFailedError, StepError
 from faults.armed import frame_facts, step_rule
-from faults.hops import parse_event
+from faults.hops import FrameTopic, parse_event
 from faults.transport import words_of
 
 HELD = (
@@ -17,6 +17,12 @@ HELD = (
 def test_an_event_with_unknown_keys_and_nulls_is_read() -> None:
     event = parse_event(HELD)
     assert (event.seq, event.hold, event.committed, event.topics) == (7, 2, False, ())
+
+
+def test_the_partitions_of_a_frame_are_read_and_are_evidence() -> None:
+    event = parse_event(b'{"seq":1,"kind":"held","topics":[{"topic":"orders","partitions":[0,2]}]}')
+    assert event.topics == (FrameTopic(topic="orders", partitions=(0, 2)),)
+    assert frame_facts(event)["topics"] == [{"topic": "orders", "partitions": (0, 2)}]
 
 
 def test_keys_that_do_not_apply_have_their_default() -> None:

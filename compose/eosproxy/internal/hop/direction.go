@@ -10,7 +10,7 @@ import (
 
 const (
 	readBuffer  = 64 << 10
-	writeBuffer = 16 << 10
+	writeBuffer = 32 << 10
 )
 
 // errEnded says that the connection ended while bytes waited at a gate.

@@ -1,0 +1,176 @@
+"""What a file says is what the rest of the tool reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from harness.model import Anomaly, Quantifier
+from harness.scenario import (
+    AfterSeconds,
+    AppTarget,
+    AtStep,
+    BrokerTarget,
+    Crash,
+    Delay,
+    Fault,
+    Hold,
+    Latency,
+    Lose,
+    Partition,
+    Pause,
+    Stop,
+    parse,
+)
+from harness.scenario.faults import FaultEntry
+from tests.unit.scenario.texts import FILE, mistakes, scenario, text
+
+FAULT: TypeAdapter[Fault] = TypeAdapter(FaultEntry)
+
+
+def the_fault(entry: str) -> Fault:
+    (fault,) = scenario(faults=f"[{entry}]").faults
+    return fault
+
+
+def test_an_app_has_the_values_of_its_kind_and_nothing_else() -> None:
+    apps = scenario(
+        apps="""
+  producer: {is: producer, to: orders, records: 100}
+  processor:
+    {is: processor, client: confluent-kafka, instances: 2, from: orders, to: invoices, batch_wait: 500ms,
+     producer: {linger.ms: 50}}
+  sink: {is: sink, from: invoices, to: invoices_seen, write: upsert}"""
+    ).apps
+    producer, processor, sink = apps.values()
+    assert (producer.source, producer.target, producer.records, producer.keys) == (None, "orders", 100, 10)
+    assert (producer.commit, producer.write) == (None, None)
+    assert (processor.client, processor.instances, processor.batch_wait_s) == ("confluent-kafka", 2, 0.5)
+    assert (processor.commit, processor.producer) == ("after_write", {"linger.ms": 50})
+    assert (processor.records, processor.write) == (0, None)
+    assert (sink.kind, sink.write, sink.source, sink.target) == ("sink", "upsert", "invoices", "invoices_seen")
+
+
+@pytest.mark.parametrize(
+    ("entry", "label"),
+    [
+        ("{crash: processor, at: before commit 3, restart_after: 1s}", "crash processor before commit 3"),
+        ("{crash: processor#1, at: 1.5s}", "crash processor#1 at 1.5s"),
+        ("{crash: broker 2, at: before commit 3 of sink}", "crash broker 2 before commit 3 of sink"),
+        ("{crash: sink, at: after Produce 1 of producer}", "crash sink after Produce 1 of producer"),
+        ("{crash: sink, at: before commit 3 of sink}", "crash sink before commit 3"),
+        ("{stop: sink, at: 100 acked by producer}", "stop sink at 100 acked by producer"),
+        ("{pause: broker 1, at: 2m, for: 1s}", "pause broker 1 at 2m"),
+        ("{partition: [sink, brokers], at: 5s, for: 1s}", "partition sink and brokers at 5s"),
+        (
+            "{partition: [broker 1, broker 2], way: forward, at: 5s, for: 1s}",
+            "partition broker 1 and broker 2 forward at 5s",
+        ),
+        ("{latency: sink, delay: 80ms, at: 500ms, for: 1s}", "latency sink at 500ms"),
+        ("{hold: sink, at: before Fetch 5, for: 1s}", "hold sink before Fetch 5"),
+        ("{lose: processor, at: after Produce 3}", "lose processor after Produce 3"),
+        ("{delay: processor, at: before Produce 3}", "delay processor before Produce 3"),
+    ],
+)
+def test_a_fault_is_named_in_one_line(entry: str, label: str) -> None:
+    assert the_fault(entry).label == label
+
+
+def test_faults_as_the_conductor_reads_them() -> None:
+    assert the_fault("{crash: processor, at: before commit 3, then: deliver}") == Crash(
+        crash="processor", at="before commit 3", then="deliver"
+    )
+    crash = the_fault("{crash: processor#1, at: 5s, restart_after: 500ms}")
+    assert isinstance(crash, Crash)
+    assert (crash.target, crash.at, crash.restart_after_s) == (AppTarget("processor", 1), AfterSeconds(5.0), 0.5)
+    stop = the_fault("{stop: broker 3, at: 5s}")
+    assert isinstance(stop, Stop)
+    assert (stop.target, stop.restart_after_s) == (BrokerTarget(3), None)
+    pause = the_fault("{pause: sink, at: 5s, for: 2m}")
+    assert isinstance(pause, Pause)
+    assert pause.for_s == 120.0
+    partition = the_fault("{partition: [broker 1, sink], way: backward, at: 5s, for: 1s}")
+    assert isinstance(partition, Partition)
+    assert (partition.between, partition.way, partition.how) == (
+        (BrokerTarget(1), AppTarget("sink")),
+        "backward",
+        "withhold",
+    )
+    latency = the_fault("{latency: sink, delay: 80ms, jitter: 20ms, at: 5s, for: 1s}")
+    assert isinstance(latency, Latency)
+    assert (latency.delay_ms, latency.jitter_ms) == (80, 20)
+    hold = the_fault("{hold: sink, at: before Fetch 5, for: 1s, then: drop}")
+    assert isinstance(hold, Hold)
+    assert (hold.at, hold.then) == (AtStep("before", "Fetch", 5, "sink"), "drop")
+    lose = the_fault("{lose: processor, at: after commit 3, connection: open}")
+    assert isinstance(lose, Lose)
+    assert lose.connection == "open"
+    delay = the_fault("{delay: processor, at: before Produce 3}")
+    assert isinstance(delay, Delay)
+    assert delay.for_s == 30.0
+
+
+targets = st.sampled_from(["processor", "sink", "processor#1", "sink#1", "broker 1", "broker 3"])
+whens = st.sampled_from(["at 5s", "at 90s", "at 500ms", "at 7 acked by producer", "before Fetch 2 of sink"])
+
+
+@given(st.sampled_from(["crash", "stop", "pause"]), targets, whens)
+def test_a_label_says_all_that_is_needed_to_write_the_fault_again(kind: str, target: str, when: str) -> None:
+    more: dict[str, Any] = {"for": "1s"} if kind == "pause" else {}
+    fault = FAULT.validate_python({kind: target, "at": when.removeprefix("at "), **more})
+    again, _, at = fault.label.removeprefix(f"{kind} {target}").partition(" ")
+    assert again == ""
+    at = at.removeprefix("at ")
+    assert FAULT.validate_python({kind: target, "at": at, **more}) == fault
+
+
+def test_expectations_keep_their_own_words() -> None:
+    (expect,) = scenario(
+        matrix="{write: {insert: {apps.sink.write: insert}, upsert: {apps.sink.write: upsert}}}",
+        expect="[{in: [orders, invoices], cell: {write: insert}, losses: none, torn-transaction: any, cause: x}]",
+    ).expect
+    assert expect.places == ("orders", "invoices")
+    assert expect.cell == {"write": ("insert",)}
+    assert expect.wanted == {"losses": Quantifier.NONE, Anomaly.TORN_TRANSACTION: Quantifier.ANY}
+    assert expect.cause == "x"
+    assert expect.text == (
+        "{in: [orders, invoices], cell: {write: insert}, losses: none, torn-transaction: any, cause: x}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "question"),
+    [
+        ("# Is it lost?\n", "Is it lost?"),
+        ("# Is it\n# lost?\n\n# not this\n", "Is it lost?"),
+        ("\ufeff# Is it lost?\n", "Is it lost?"),
+        ("# yaml-language-server: $schema=x\n# Is it lost?\n", "Is it lost?"),
+        ("", ""),
+    ],
+)
+def test_the_first_comment_is_the_question(before: str, question: str) -> None:
+    found = parse(before + text() + "# not this either\n", FILE)
+    assert (found.question, found.file) == (question, FILE)
+
+
+def test_line_ends_of_other_systems_make_no_difference() -> None:
+    assert parse(text().replace("\n", "\r\n"), FILE) == parse(text(), FILE)
+
+
+def test_a_link_goes_between_an_app_and_brokers_or_between_two_brokers() -> None:
+    for between in ("[sink, brokers]", "[broker 1, sink]", "[broker 1, broker 2]", "[broker 1, brokers]"):
+        assert mistakes(faults=f"[{{partition: {between}, at: 5s, for: 1s}}]") == []
+    for between in ("[sink, processor]", "[sink, sink]", "[broker 1, broker 1]", "[brokers, brokers]"):
+        ((_, _, message),) = mistakes(faults=f"[{{partition: {between}, at: 5s, for: 1s}}]")
+        assert message.startswith("there is no link between")
+
+
+def test_several_producers_may_share_a_topic() -> None:
+    more = """
+  first: {is: producer, to: orders}
+  second: {is: producer, to: orders}"""
+    assert set(scenario(topics="{orders: {}}", tables="{}", apps=more).apps) == {"first", "second"}
