@@ -33,7 +33,7 @@ demo: setup ## One fault, two pipelines, three real brokers: where does exactly-
 
 .PHONY: test
 test: setup ## Everything: unit, quality and integration tests on real brokers, and the proxy's own
-	$(BIN)/pytest tests/unit tests/quality tests/integration
+	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/quality tests/integration
 	$(MAKE) --no-print-directory test-proxy
 
 .PHONY: test-unit

@@ -89,7 +89,7 @@ class CommandLine:
         home.mkdir(mode=0o755)
         (home / "cache").symlink_to(cache)
         self.home = home
-        first = FIRST_OWN_BLOCK + os.getpid() % (LAST_BLOCK - FIRST_OWN_BLOCK)
+        first = FIRST_OWN_BLOCK + 2 * (os.getpid() % ((LAST_BLOCK - FIRST_OWN_BLOCK) // 2))
         self.blocks = range(first, first + 2)
         blocks = f"{self.blocks[0]}-{self.blocks[-1]}"
         self.env = {**os.environ, "EOS_CHAOS_HOME": str(home), "EOS_CHAOS_BLOCKS": blocks}
