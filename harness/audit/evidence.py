@@ -148,6 +148,7 @@ def _load_places(evidence: Evidence, engine: Engine) -> None:
                 "source": source_of(place.name),
                 "upstream": place.upstream,
                 "upstream_source": None if place.upstream is None else source_of(place.upstream),
+                "origin": _origin(place, evidence.places),
                 "grp": place.group,
                 "least": place.least,
                 "most": place.most,
@@ -155,6 +156,15 @@ def _load_places(evidence: Evidence, engine: Engine) -> None:
         )
         for app in dict.fromkeys(place.writers):
             engine.add("writers", {"place": place.name, "app": app})
+
+
+def _origin(place: Place, places: Mapping[str, Place]) -> str:
+    """The source that a place's records come from in the end."""
+    passed = {place.name}
+    while place.upstream is not None and place.upstream not in passed:
+        passed.add(place.upstream)
+        place = places[place.upstream]
+    return source_of(place.name)
 
 
 def _load_ledgers(folder: Path, evidence: Evidence, engine: Engine) -> list[Problem]:

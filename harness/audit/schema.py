@@ -107,6 +107,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             source=_TEXT,
             upstream=_TEXT,
             upstream_source=_TEXT,
+            origin=_TEXT,
             grp=_TEXT,
             least=_NUMBER,
             most=_NUMBER,

@@ -11,7 +11,7 @@ from harness.environment.class_archive import find_class_archive
 from harness.environment.home import cache_folder, home
 from harness.environment.jars import find_jars, pom_kafka_version
 from harness.environment.local import end_kept_clusters, kept_clusters
-from harness.environment.ownership import orphans, scavenge
+from harness.environment.ownership import cluster_folders, orphans, scavenge
 from harness.environment.ports import allowed_blocks, claim_block
 from harness.environment.postgres import find_postgres
 from harness.environment.provisioning import LINUX_MEND
@@ -55,14 +55,19 @@ def clean(*, cache: bool = False) -> list[str]:
         What was done, one line each.
     """
     done = [*end_kept_clusters(), *scavenge()]
+    return [*done, *_remove_cache()] if cache else done
+
+
+def _remove_cache() -> Iterator[str]:
     folder = cache_folder()
-    if cache and folder.is_symlink():
+    if cluster_folders():
+        yield f"left alone: the cache {folder}, which a running cluster uses"
+    elif folder.is_symlink():
         folder.unlink()
-        done.append(f"removed the link {folder}; what it points to is another's")
-    elif cache and folder.exists():
+        yield f"removed the link {folder}; what it points to is another's"
+    elif folder.exists():
         shutil.rmtree(folder)
-        done.append(f"removed the cache {folder}")
-    return done
+        yield f"removed the cache {folder}"
 
 
 def _needs() -> Iterator[Need]:

@@ -24,6 +24,7 @@ from harness.environment import rpc
 from harness.environment.installation import Installation
 from harness.environment.node import broker_properties
 from harness.environment.ownership import Owned, cluster_folders, owner_alive, scavenge
+from harness.environment.ports import allowed_blocks
 from harness.environment.postgres import dsn
 from harness.environment.provisioning import setup
 from harness.environment.proxy import remove_toxiproxies
@@ -209,7 +210,9 @@ def open_environment(
 
     Raises:
         EnvironmentFailedError: It did not become usable; carries the last log lines of what failed.
+        UsageError: EOS_CHAOS_BLOCKS is wrong.
     """
+    allowed_blocks()  # the keeper's to use; the person's mistake is better told before anything is done
     spec = spec or ClusterSpec()
     progress = progress or (lambda _: None)
     installation = setup(progress)

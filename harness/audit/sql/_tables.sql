@@ -101,6 +101,7 @@ SELECT
     d.source,
     d.upstream,
     d.upstream_source,
+    d.origin,
     d.grp,
     d.least,
     d.most,

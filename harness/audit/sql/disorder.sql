@@ -9,13 +9,13 @@
 -- Judged where: whole AND sequenced
 
 WITH
-origins AS (
-    SELECT d.id, min(concat(r.app, '#', CAST(r.instance AS VARCHAR))) AS sender
+senders AS (
+    SELECT d.source, d.id, min(concat(r.app, '#', CAST(r.instance AS VARCHAR))) AS sender
     FROM sends AS d
     JOIN processes AS r ON r.process = d.process
-    SEMI JOIN places AS p ON p.source = d.source AND p.upstream IS NULL
+    SEMI JOIN places AS p ON p.origin = d.source
     WHERE d.id IS NOT NULL
-    GROUP BY d.id
+    GROUP BY d.source, d.id
 ),
 first_sightings AS (
     SELECT s.place, s.part, s.key, s.id, min(s.seq) AS seq, min(s.pos) AS pos
@@ -32,21 +32,22 @@ ordered AS (
         f.id,
         f.seq,
         max(f.seq) OVER (
-            PARTITION BY f.place, f.part, f.key, o.sender
+            PARTITION BY f.place, f.part, f.key, d.sender
             ORDER BY f.pos
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS after
     FROM first_sightings AS f
-    LEFT JOIN origins AS o ON o.id = f.id
+    JOIN places AS p ON p.place = f.place
+    LEFT JOIN senders AS d ON d.source = p.origin AND d.id = f.id
+    WHERE p.whole
 )
 SELECT
-    o.place,
-    o.id,
-    list_sort(list([o.part, o.pos])) AS positions,
-    max(o.key) AS key,
-    max(o.seq) AS sequence,
-    max(o.after) AS after
-FROM ordered AS o
-JOIN places AS p ON p.place = o.place
-WHERE p.whole AND o.seq < o.after
-GROUP BY o.place, o.id
+    place,
+    id,
+    list_sort(list([part, pos])) AS positions,
+    max(key) AS key,
+    max(seq) AS sequence,
+    max(after) AS after
+FROM ordered
+WHERE seq < after
+GROUP BY place, id

@@ -10,13 +10,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 import orjson
 import psycopg
+from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from faults.hops import At, Ending, HopClient, Rule
@@ -32,6 +33,7 @@ from harness.scenario.strict import PropertyValue
 from harness.spawning import spawn
 
 APP_S = 30.0
+CLIENTS = ("kafka-python", "confluent-kafka")
 RECORDS = 20
 ALL = [f"producer-{n:06d}" for n in range(RECORDS)]
 ORDERS, INVOICES, TABLE = "orders", "invoices", "invoices_seen"
@@ -248,6 +250,12 @@ class Bench:
     def ledger_path(self, app: str, incarnation: int = 1, instance: int = 1) -> Path:
         return self.folder / "ledger" / f"{app}-{instance}-{incarnation}.jsonl"
 
+    def members(self, app: str) -> int:
+        """How many members the group of an app has."""
+        admin = AdminClient({"bootstrap.servers": self.environment.bootstrap_direct})
+        group = self.group(app)
+        return len(admin.describe_consumer_groups([group])[group].result(10).members)
+
     def fill_invoices(self, client: str) -> None:
         """Records among the invoices, written by a producer: for a sink alone."""
         config = {"to": {"place": INVOICES, "topic": self.invoices}}
@@ -275,6 +283,17 @@ class Bench:
         """How many records an app's first incarnation has read so far."""
         steps = (step for line in self.ledger(app) for step in line.get("do", ()) if "poll" in step)
         return sum(len(step["pos"]) for step in steps)
+
+
+@contextmanager
+def side_by_side(environment: Environment, folder: Path, **options: Any) -> Iterator[dict[str, Bench]]:
+    """A bench for each client: most of the time is waiting, which they can do together."""
+    with ExitStack() as stack:
+        benches = {}
+        for client in CLIENTS:
+            (folder / client).mkdir()
+            benches[client] = stack.enter_context(Bench(environment, folder / client, **options))
+        yield benches
 
 
 def found(audited: Audit) -> dict[tuple[str, str], int]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from harness.environment import Environment
-from tests.integration.apps.bench import ALL, Bench, batches, found, wait_until
-
-CLIENTS = ("kafka-python", "confluent-kafka")
+from tests.integration.apps.bench import ALL, Bench, batches, found, side_by_side, wait_until
 
 
 @pytest.mark.parametrize(
@@ -18,12 +15,7 @@ CLIENTS = ("kafka-python", "confluent-kafka")
     [("before_write", "insert"), ("after_write", "insert"), ("in_transaction", "upsert")],
 )
 def test_everything_arrives_once(environment: Environment, tmp_path: Path, commit: str, write: str) -> None:
-    with ExitStack() as stack:
-        benches = {}
-        for client in CLIENTS:  # side by side: most of the time is waiting
-            (tmp_path / client).mkdir()
-            bench = Bench(environment, tmp_path / client, with_table=True, upsert=write == "upsert")
-            benches[client] = stack.enter_context(bench)
+    with side_by_side(environment, tmp_path, with_table=True, upsert=write == "upsert") as benches:
         running = {
             client: [
                 bench.start("processor", client, commit=commit),
@@ -38,6 +30,7 @@ def test_everything_arrives_once(environment: Environment, tmp_path: Path, commi
         for client, bench in benches.items():
             bench.settle()
             bench.stop(*running[client])
+            assert bench.members("processor") == bench.members("sink") == 0, "SIGTERM leaves the group"
             check_exact(bench, client, commit)
 
 
@@ -60,21 +53,24 @@ def check_exact(bench: Bench, client: str, commit: str) -> None:
     assert inside == ({f"processor-1.{bench.suffix}"} if commit == "in_transaction" else {""})
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-def test_a_second_instance_takes_over_its_share(environment: Environment, tmp_path: Path, client: str) -> None:
+def test_a_second_instance_takes_over_its_share(environment: Environment, tmp_path: Path) -> None:
     """What a rebalance takes away in mid-batch is done by its next owner, by nobody else, and nothing twice."""
-    with Bench(environment, tmp_path, partitions=4) as bench:
-        strategy = {"partition.assignment.strategy": "cooperative-sticky"}
-        config = {"commit": "in_transaction", "batch": 50, "batch_wait_s": 2.0, "consumer": strategy}
-        first = bench.start("processor", client, **config)
-        bench.finish(bench.start("producer", client, records=60, keys=40))
-        wait_until(lambda: bench.polled("processor") < 60)
-        second = bench.start("processor", client, instance=2, **config)
-        bench.finish(bench.start("producer", client, records=120, keys=40))
-        bench.settle()
-        bench.stop(first, second)
-        assert bench.collect() == []
-        assert bench.exact("invoices", bench.ids("orders")) == (0, 0)
-        assert len(bench.ids("orders")) == 120
-        assert {begin["txn"] for begin, _ in batches(bench.ledger("processor", instance=2))}
-        assert any(line.get("note") == "rebalance" for line in bench.ledger("processor"))
+    strategy = {"partition.assignment.strategy": "cooperative-sticky"}
+    config = {"commit": "in_transaction", "batch": 50, "batch_wait_s": 2.0, "consumer": strategy}
+    with side_by_side(environment, tmp_path, partitions=4) as benches:
+        first = {client: bench.start("processor", client, **config) for client, bench in benches.items()}
+        for client, bench in benches.items():
+            bench.finish(bench.start("producer", client, records=60, keys=40))
+        second = {}
+        for client, bench in benches.items():
+            wait_until(lambda bench=bench: bench.polled("processor") < 60)
+            second[client] = bench.start("processor", client, instance=2, **config)
+            bench.finish(bench.start("producer", client, records=120, keys=40))
+        for client, bench in benches.items():
+            bench.settle()
+            bench.stop(first[client], second[client])
+            assert bench.collect() == []
+            assert len(bench.ids("orders")) == 120
+            assert bench.exact("invoices", bench.ids("orders")) == (0, 0), client
+            assert list(batches(bench.ledger("processor", instance=2))), client
+            assert any(line.get("note") == "rebalance" for line in bench.ledger("processor")), client

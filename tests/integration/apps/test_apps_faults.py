@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from faults.hops import At
 from harness.environment import Environment
-from tests.integration.apps.bench import ALL, COMMIT, RECORDS, Bench, Step, batches, wait_until
+from tests.integration.apps.bench import ALL, COMMIT, RECORDS, Bench, Step, batches, side_by_side, wait_until
 
-CLIENTS = ("kafka-python", "confluent-kafka")
 BATCH = 5  # the bench's
-
-
-@contextmanager
-def side_by_side(environment: Environment, folder: Path, **options: Any) -> Iterator[dict[str, Bench]]:
-    """A bench for each client: most of the time is waiting, which they can do together."""
-    with ExitStack() as stack:
-        benches = {}
-        for client in CLIENTS:
-            (folder / client).mkdir()
-            benches[client] = stack.enter_context(Bench(environment, folder / client, **options))
-        yield benches
 
 
 def outcome(bench: Bench, place: str = "invoices") -> tuple[int, int]:

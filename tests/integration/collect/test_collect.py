@@ -160,8 +160,9 @@ def test_what_became_of_each_batch(environment: Environment, observer: Observer,
 def test_every_codec(environment: Environment, make: Make, tmp_path: Path, codec: str) -> None:
     topic = make(partitions=2)
     ids = [f"record-{n:03d}" for n in range(50)]
+    writer = producer(environment, compression_type=codec)
     for part in (0, 1):
-        send(producer(environment, compression_type=codec), topic, *ids, part=part)
+        send(writer, topic, *ids, part=part)
     assert read(environment, tmp_path, orders(topic)) == []
     found = lines(tmp_path / "sightings/orders.jsonl")[1:]
     for part in (0, 1):

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,16 +12,14 @@ from tests.runs import CommandLine
 
 
 @pytest.fixture
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
+def own_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
     """Clusters that nobody else sees, of this process and of its command line, on the shared cache."""
     setup(print)
-    folder = tmp_path_factory.mktemp("own")
-    if os.geteuid() == 0:  # PostgreSQL's user must be able to pass
-        for part in (folder, *folder.parents):
-            if part.stat().st_mode & 0o77 == 0:
-                part.chmod(0o755)
-    command_line = CommandLine(folder / "home", cache_folder().resolve())
-    monkeypatch.setenv("EOS_CHAOS_HOME", str(command_line.home))
-    yield command_line
-    clean()
-    assert command_line.leftovers() == []
+    # Not pytest's tmp_path: that is closed to PostgreSQL's user, and every new pytest session closes it again.
+    with tempfile.TemporaryDirectory(prefix="eos-chaos-test-") as folder:
+        Path(folder).chmod(0o755)
+        command_line = CommandLine(Path(folder) / "home", cache_folder().resolve())
+        monkeypatch.setenv("EOS_CHAOS_HOME", str(command_line.home))
+        yield command_line
+        clean()
+        assert command_line.leftovers() == []

@@ -13,7 +13,7 @@ import pytest
 
 from harness.environment import ClusterSpec, doctor, open_environment
 from harness.environment.ports import claim_block, first_taken, who_listens
-from harness.errors import EnvironmentFailedError
+from harness.errors import EnvironmentFailedError, UsageError
 from harness.topology import Address, Topology
 from tests.runs import CommandLine
 
@@ -65,6 +65,12 @@ def test_a_taken_port_is_named_with_its_owner(own_home: CommandLine, monkeypatch
         assert str(address) in need.detail
         assert "EOS_CHAOS_BLOCKS" in need.mend
     assert own_home.leftovers() == []
+
+
+def test_wrong_blocks_are_a_mistake_of_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EOS_CHAOS_BLOCKS", "many")
+    with pytest.raises(UsageError, match="EOS_CHAOS_BLOCKS is 'many'"), open_environment(SMALL):
+        pytest.fail("there are no such blocks")
 
 
 def test_another_block_is_chosen_where_none_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,11 @@ def test_cleaning_the_cache(home: Path) -> None:
     assert clean() == clean(cache=True) == []
     (home / "cache" / "jars").mkdir(parents=True)
     assert clean() == []
-    assert clean(cache=True) == [f"removed the cache {home / 'cache'}"]
+    (home / "clusters").mkdir()
+    _, lock = new_cluster_folder()
+    with lock:
+        assert clean(cache=True) == [f"left alone: the cache {home / 'cache'}, which a running cluster uses"]
+    assert clean(cache=True)[-1:] == [f"removed the cache {home / 'cache'}"]
     assert not (home / "cache").exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,3 +31,9 @@ def test_a_spec_crosses(spec: ClusterSpec) -> None:
 @given(INSTALLATIONS)
 def test_an_installation_crosses(installation: Installation) -> None:
     assert Installation.from_json(json.loads(json.dumps(installation.to_json()))) == installation
+
+
+@pytest.mark.parametrize(("nodes", "lanes"), [(0, 1), (10, 1), (1, -1), (1, 17)])
+def test_no_topology_has_it(nodes: int, lanes: int) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        ClusterSpec(nodes, lanes)

@@ -249,6 +249,17 @@ func TestHoldThatIsGone(t *testing.T) {
 	}
 }
 
+// A verdict that is on its way is carried out, although the connection has ended meanwhile.
+func TestVerdictBeforeTheEnd(t *testing.T) {
+	e := newEngine()
+	add(t, e, func(*Rule) {})
+	hold := held(t, e)
+	_, _ = e.Release(hold.ID, Verdict{Deliver: true}, 0)
+	if v, ok := hold.abandon("its connection has ended"); !ok || !v.Deliver {
+		t.Errorf("%+v, %v", v, ok)
+	}
+}
+
 func TestGoneHoldsAreForgottenInTheEnd(t *testing.T) {
 	e := newEngine()
 	add(t, e, func(r *Rule) { r.Times = -1 })

@@ -13,8 +13,8 @@ import (
 )
 
 // lingerTime is how long a connection that is closed with FIN still swallows what its peer sends. Without it the
-// kernel would answer unread bytes with an RST: the client would see a reset instead of a close, and what was on its
-// way to the upstream could be lost.
+// kernel would answer those bytes with an RST, so that a client which writes would meet a reset instead of a close, and
+// what is on its way to the upstream could be lost.
 const lingerTime = 2 * time.Second
 
 // A conn relays between a client and the upstream.

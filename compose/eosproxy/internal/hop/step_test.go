@@ -190,6 +190,70 @@ func TestHeldRequestOutlivesItsClient(t *testing.T) {
 	}
 }
 
+// Not even replies that find the client gone end the hold.
+func TestHeldRequestOutlivesRepliesToNobody(t *testing.T) {
+	r, h, broker := lane(t)
+	answer := make(chan struct{})
+	broker.Answer = func(frame []byte) []byte {
+		<-answer
+		return kafkatest.Reply(kafkatest.CorrelationID(frame), make([]byte, 1<<20))
+	}
+	r.rule(func(*engine.Rule) {})
+	c := connect(t, h)
+	c.send(kafkatest.Heartbeat(1), kafkatest.Heartbeat(2), kafkatest.EndTxn(3, "tx", true))
+	hold := r.held()
+	_ = c.SetLinger(0)
+	_ = c.Close()
+	close(answer)
+	eventually(t, "the broker has answered", func() bool { return broker.Has(2) })
+	time.Sleep(blink)
+	r.release(hold, deliver())
+	eventually(t, "the held request", func() bool { return broker.Has(3) })
+}
+
+// A connection that is left open shows its client nothing any more, not even that the upstream has ended.
+func TestOpenConnectionHidesTheEnd(t *testing.T) {
+	r, h, broker := lane(t)
+	r.rule(func(rule *engine.Rule) {
+		rule.At, rule.Action, rule.Connection = engine.Reply, engine.ActionLose, engine.Open
+	})
+	c := connect(t, h)
+	c.send(kafkatest.EndTxn(1, "tx", true))
+	r.event(engine.Lost)
+	broker.Close()
+	c.wantsNothing()
+	_ = c.Close()
+	eventually(t, "the connection is gone", func() bool { return h.State().OpenConnections == 0 })
+}
+
+// A client that goes on to write into a closed connection meets no reset.
+func TestCloseIsNoReset(t *testing.T) {
+	r, h, _ := lane(t)
+	r.rule(func(rule *engine.Rule) { rule.Action = engine.ActionLose })
+	c := connect(t, h)
+	big := kafkatest.Produce(2, -1, "orders", kafkatest.Records{Bytes: make([]byte, 5*readBuffer)})
+	c.send(kafkatest.EndTxn(1, "tx", true), big)
+	r.event(engine.Closed)
+	for range 2 { // the first would cause the reset, the second meet it
+		time.Sleep(blink)
+		c.send(big)
+	}
+	c.wantsEnd(engine.Close)
+}
+
+func TestNothingIsCountedAfterTheEnd(t *testing.T) {
+	r, h, broker := lane(t)
+	r.rule(func(rule *engine.Rule) { rule.At, rule.Action, rule.Times = engine.Reply, engine.ActionLose, -1 })
+	c := connect(t, h)
+	c.send(kafkatest.EndTxn(1, "tx", true))
+	c.wantsEnd(engine.Close)
+	c.send(kafkatest.EndTxn(2, "tx", true)) // the client has not noticed yet
+	time.Sleep(blink)
+	if state := r.engine.Rules()[0]; state.Seen != 1 || broker.Has(2) {
+		t.Errorf("seen %d, the broker got %v", state.Seen, broker.Received())
+	}
+}
+
 // A late reply to a client that is gone is still noted: it proves that the delayed request was answered.
 func TestLateReplyIsNoted(t *testing.T) {
 	r, h, _ := lane(t)
