@@ -123,7 +123,7 @@ class RuleState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameTopic:
-    """Partitions of one topic that a request names; where its version carries ids, `topic` is Kafka's base64 id."""
+    """Partitions of one topic that a request names; `topic` is its name when known, else Kafka's base64 id."""
 
     topic: str
     partitions: tuple[int, ...] = ()

@@ -6,6 +6,7 @@ as are duplicate keys, empty values, anchors and tags. What a file means never d
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -129,8 +130,6 @@ def _compose(text: str, document: Document) -> Node | None:
         node = loader.get_single_node()
     except MarkedYAMLError as error:
         raise ScenarioError([*document.problems, _syntax(error, document)]) from None
-    except ReaderError as error:
-        raise ScenarioError([_unreadable(error, text, document)]) from None
     except (ValueError, OverflowError):  # PyYAML's own, of an escape like "\UFFFFFFFF"
         problem = document.problem(_at(loader.get_mark()), "an escape before this point names no character")
         raise ScenarioError([problem]) from None
@@ -261,11 +260,12 @@ class _Reading:
 
     def _number(self, node: ScalarNode) -> str:
         try:
-            if node.tag == _TAG + "float":
-                return str(self._construct.construct_yaml_float(node))
-            return str(self._construct.construct_yaml_int(node))[:40]
+            if node.tag == _TAG + "int":
+                return str(self._construct.construct_yaml_int(node))[:40]
+            number = self._construct.construct_yaml_float(node)
         except (ValueError, OverflowError):
             return "a number"
+        return str(number) if math.isfinite(number) else "a number"
 
     def _problem(self, node: Node, message: str, hint: str) -> None:
         self._document.problems.append(self._document.problem(_at(node.start_mark), message, hint))

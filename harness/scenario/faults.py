@@ -222,8 +222,6 @@ KINDS: Mapping[str, type[Fault]] = {
 
 def kind_of(entry: object) -> str | None:
     """The kind of fault that a YAML mapping describes; None when it names none."""
-    if isinstance(entry, Fault):
-        return entry.kind
     return next((kind for kind in KINDS if isinstance(entry, Mapping) and kind in entry), None)
 
 

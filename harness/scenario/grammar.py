@@ -103,7 +103,7 @@ APP_KINDS: Mapping[str, type[ProducerEntry] | type[ProcessorEntry] | type[SinkEn
 
 
 def _app_tag(entry: object) -> str | None:
-    kind = entry.get("is") if isinstance(entry, Mapping) else getattr(entry, "kind", None)
+    kind = entry.get("is") if isinstance(entry, Mapping) else None
     return f"<{kind}>" if isinstance(kind, str) else None
 
 
@@ -203,12 +203,12 @@ def json_schema() -> dict[str, Any]:
     schema = ScenarioFile.model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **cast(dict[str, Any], _as_files_are(schema)),
+        **_as_files_are(schema),
         "title": "eos-chaos scenario",
     }
 
 
-def _as_files_are(schema: object) -> object:
+def _as_files_are(schema: Any) -> Any:
     """As a file can be: `None` stands for an absent key in the models, and a file cannot say it."""
     if isinstance(schema, list):
         return [_as_files_are(part) for part in schema]
@@ -217,10 +217,6 @@ def _as_files_are(schema: object) -> object:
     cleaned = {key: _as_files_are(part) for key, part in schema.items() if (key, part) != ("default", None)}
     if "patternProperties" in cleaned:  # the pattern of the names: others are refused
         cleaned["additionalProperties"] = False
-    options = cleaned.get("anyOf")
-    if isinstance(options, list) and {"type": "null"} in options:
-        options.remove({"type": "null"})
-        if len(options) == 1:
-            cleaned.pop("anyOf")
-            return {**options[0], **cleaned}
+    if cleaned.get("anyOf", [])[1:] == [{"type": "null"}]:
+        return {**cleaned.pop("anyOf")[0], **cleaned}
     return cleaned

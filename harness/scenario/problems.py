@@ -49,24 +49,19 @@ def where(path: Path) -> str:
     return text.removeprefix(".") or "the scenario"
 
 
-def model_at(path: Path, data: Mapping[str, Any]) -> type[Strict] | None:
-    """The model whose keys stand at `path`; None where keys are names or properties."""
+def model_at(path: Path, data: Mapping[str, Any]) -> type[Strict]:
+    """The model whose keys stand at `path`: the whole file, or an entry of a section."""
     if not path:
         return ScenarioFile
-    if len(path) != 2:
-        return None
-    section, entry = path[0], data.get(str(path[0]), {})[path[1]]
+    section, name = path
+    entry = data[str(section)][name]
     if section == "faults":
-        return KINDS.get(kind_of(entry) or "")
-    if section == "apps" and isinstance(entry, Mapping):
-        return APP_KINDS.get(str(entry.get("is")))
-    return _SECTIONS.get(str(section))
+        return KINDS[str(kind_of(entry))]
+    return APP_KINDS[entry["is"]] if section == "apps" else _SECTIONS[str(section)]
 
 
-def keys_hint(word: object, model: type[Strict] | None) -> str:
+def keys_hint(word: object, model: type[Strict]) -> str:
     """Did you mean, and the keys that `model` takes beside the one that names a fault's kind."""
-    if model is None:
-        return ""
     keys = [key for key in model.yaml_keys() if key != getattr(model, "kind", None)]
     known = f"keys of {model.thing}: {', '.join(keys)}" if keys else f"{model.thing} has no keys"
     return join_hints(did_you_mean(str(word), keys), known)
@@ -130,7 +125,8 @@ def _plain(path: Path, kind: str, ctx: Mapping[str, Any], value: object, *, at_k
     elif kind in ("too_short", "string_too_short"):
         said = "is empty"
     elif kind in ("too_long", "string_too_long"):
-        said = f"is longer than {ctx['max_length']}"
+        what = "characters" if kind.startswith("string") else "entries"
+        said = f"has more than {ctx['max_length']} {what}"
     else:
         said = f"cannot be {shown(value)}: {kind.replace('_', ' ')}"
     return f"{here} {said}", ""

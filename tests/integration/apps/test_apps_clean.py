@@ -56,7 +56,7 @@ def check_exact(bench: Bench, client: str, commit: str) -> None:
 def test_a_second_instance_takes_over_its_share(environment: Environment, tmp_path: Path) -> None:
     """What a rebalance takes away in mid-batch is done by its next owner, by nobody else, and nothing twice."""
     strategy = {"partition.assignment.strategy": "cooperative-sticky"}
-    config = {"commit": "in_transaction", "batch": 50, "batch_wait_s": 2.0, "consumer": strategy}
+    config = {"commit": "in_transaction", "batch": 50, "batch_wait_s": 1.0, "consumer": strategy}
     with side_by_side(environment, tmp_path, partitions=4) as benches:
         first = {client: bench.start("processor", client, **config) for client, bench in benches.items()}
         for client, bench in benches.items():

@@ -96,8 +96,10 @@ def test_a_crash_races_with_its_owners_wait(spawn: Spawn) -> None:
 def test_what_is_dead_cannot_be_crashed(spawn: Spawn) -> None:
     child = spawn("true")
     handle = ProcessHandle(child.pid, time.time(), reap=child.wait)
-    time.sleep(0.2)  # now a zombie: signals to it succeed, and mean nothing
-    assert not handle.alive()
+    deadline = time.monotonic() + 20
+    while handle.alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not handle.alive(), "now a zombie: signals to it succeed, and mean nothing"
     for fault in (handle.crash, handle.stop, handle.pause, handle.resume):
         evidence = fault()
         assert (evidence.fired, evidence.bit) == (0, False)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,13 +12,14 @@ from tests.runs import CommandLine
 
 
 @pytest.fixture
-def command_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    """The command line with a home of its own, so that what it leaves behind cannot be another's."""
+def command_line() -> Iterator[CommandLine]:
+    """The command line with a home of its own, so that what it leaves behind cannot be another's.
+
+    Not in pytest's temporary folder, which is closed to others: PostgreSQL's user must be able to pass.
+    """
     setup(print)
-    folder = tmp_path_factory.mktemp("own")
-    for part in (folder, *folder.parents):  # PostgreSQL's user must be able to pass
-        if part.stat().st_mode & 0o77 == 0:
-            part.chmod(0o755)
-    command_line = CommandLine(folder / "home", cache_folder().resolve())
-    yield command_line
-    command_line.run("clean")
+    with tempfile.TemporaryDirectory(prefix="eos-chaos-") as folder:
+        Path(folder).chmod(0o755)
+        command_line = CommandLine(Path(folder) / "home", cache_folder().resolve())
+        yield command_line
+        command_line.run("clean")

@@ -162,7 +162,9 @@ class History:
         self._place(name, "table", upstream, writers, more)
         self.sources[name] = Source("table", next={0: 1})
 
-    def _place(self, name: str, kind: str, upstream: str | None, writers: Sequence[str], more: Mapping[str, Any]) -> None:
+    def _place(
+        self, name: str, kind: str, upstream: str | None, writers: Sequence[str], more: Mapping[str, Any]
+    ) -> None:
         place = {"name": self.name(name), "kind": kind, "writers": [self.name(app) for app in writers], **more}
         if kind == "topic":
             place["isolation"] = "read_committed"
@@ -221,7 +223,9 @@ class History:
                 source.first_open.setdefault(part, first)
         source.lines.append(line)
         if marker:
-            source.lines.append({"part": part, "marker": "abort" if status == "aborted" else "commit", "pos": first + len(ids)})
+            source.lines.append(
+                {"part": part, "marker": "abort" if status == "aborted" else "commit", "pos": first + len(ids)}
+            )
         return positions
 
     def open(self, place: str, *, producer: int = 1, part: int = 0, **facts: Any) -> None:

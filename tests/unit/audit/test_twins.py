@@ -33,7 +33,9 @@ class Twin:
 TWINS: list[Twin] = []
 
 
-def twin(kind: str, place: str, *, also: Found | None = None, innocent: Found | None = None) -> Callable[[Build], Build]:
+def twin(
+    kind: str, place: str, *, also: Found | None = None, innocent: Found | None = None
+) -> Callable[[Build], Build]:
     """Registers a pair: called with True the function writes the guilty one, which shows `kind` once at `place`.
 
     Args:

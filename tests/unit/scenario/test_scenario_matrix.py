@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from harness.scenario.matrix import CELLS_MAX
 from tests.unit.scenario.texts import mistakes, scenario
 
-CHOICES = {
+CHOICES: dict[str, list[Any]] = {
     "apps.producer.records": [1, 10, 100],
     "apps.processor.commit": ["before_write", "after_write", "in_transaction"],
     "apps.sink.write": ["insert", "upsert"],
@@ -78,10 +79,11 @@ def test_faults_vary_one_by_one_and_as_a_whole() -> None:
   fault:
     later: {faults.0.at: 9s}
     none: {faults: []}
-    other: {faults: [{stop: sink, at: 1s}]}""",
+    other: {faults: [{stop: sink, at: 1s}]}
+    instead: {faults.0: {pause: sink, at: 1s, for: 1s}}""",
     )
     labels = [[fault.label for fault in variant.scenario.faults] for variant in found.variants]
-    assert labels == [["crash sink at 9s"], [], ["stop sink at 1s"]]
+    assert labels == [["crash sink at 9s"], [], ["stop sink at 1s"], ["pause sink at 1s"]]
 
 
 def test_one_axis_may_set_several_paths_and_options_different_ones() -> None:
