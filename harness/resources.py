@@ -16,6 +16,4 @@ def resource(name: str) -> Path:
     for candidate in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
         if candidate.is_dir():
             return candidate
-    raise FileNotFoundError(
-        f"{name}/ is neither beside nor inside the package {_PACKAGE}: install eos-chaos again"
-    )
+    raise FileNotFoundError(f"{name}/ is neither beside nor inside the package {_PACKAGE}: install eos-chaos again")

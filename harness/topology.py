@@ -195,9 +195,7 @@ class Topology:
         lines = []
         for other in self.node_ids:
             host = (
-                self.broker(other, INTERNAL).host
-                if other == node
-                else self.link_hop(node, other, INTERNAL).listen.host
+                self.broker(other, INTERNAL).host if other == node else self.link_hop(node, other, INTERNAL).listen.host
             )
             lines.append(f"{host} {internal_host(other)} {controller_host(other)}")
         lines.append(f"127.0.0.1 localhost {machine}")

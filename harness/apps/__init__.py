@@ -9,8 +9,9 @@ order::
     clients/       one small interface over kafka-python and confluent-kafka
     records.py     what a record looks like; the deterministic load
     batches.py     consumer → batches, correct over rebalances
-    operations.py  a batch as a ledger operation
-    producer.py processor.py sink.py
+    operations.py  a batch as a ledger operation; transactions.py: as one Kafka transaction
+    patience.py watchdog.py    what fails again and again, or hangs, is given to a successor
+    producer.py processor.py sink.py    with what they keep: position.py, store.py and tables.py
 
 Exit codes: 0 finished · 75 start a successor · 64 configuration refused · 70 a bug (traceback on stderr).
 The apps write the ledger and never read it: what must outlive a crash lives in Kafka, in the database, or in

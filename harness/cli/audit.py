@@ -8,16 +8,12 @@ import click
 
 from harness.errors import UsageError
 
-FOLDER = click.argument(
-    "folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True)
-)
+FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True))
 
 
 @click.command()
 @FOLDER
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print verdict.json, or the findings of a bare history."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print verdict.json, or the findings of a bare history.")
 def audit(folder: Path, as_json: bool) -> int:
     """Judge stored evidence again, without a broker. DIR is a run folder, or any history (docs/ledger.md).
 

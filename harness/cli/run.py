@@ -70,9 +70,7 @@ def run(
     return worst_exit_code(verdict.exit_code for verdict in verdicts)
 
 
-def _run_one(
-    plan: Plan, environment: Environment, folder: Path, progress: Progress, as_json: bool
-) -> RunVerdict:
+def _run_one(plan: Plan, environment: Environment, folder: Path, progress: Progress, as_json: bool) -> RunVerdict:
     from harness.cli.console import result_console
     from harness.report.terminal import print_report
     from harness.session import run_scenario

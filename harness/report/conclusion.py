@@ -68,9 +68,7 @@ def _failed_checks(cell: CellVerdict) -> Iterator[Check]:
 
 
 def _failure(cell: CellVerdict, identity: tuple[int, str | None, str]) -> str:
-    same = [
-        check for check in _failed_checks(cell) if (check.expectation, check.place, check.word) == identity
-    ]
+    same = [check for check in _failed_checks(cell) if (check.expectation, check.place, check.word) == identity]
     check = same[0]
     where = f"in {check.place}" if check.place else "at any place"
     when = _cell_named(cell.label, " when {}")
@@ -88,9 +86,7 @@ def _singular(word: str) -> str:
 
 
 def _as_expected(cells: Sequence[CellVerdict]) -> str:
-    covered = dict.fromkeys(
-        place for cell in cells for outcome in cell.expectations for place in outcome.places
-    )
+    covered = dict.fromkeys(place for cell in cells for outcome in cell.expectations for place in outcome.places)
     stops = {place: list(_stops(cells, place)) for place in covered}
     held = [place for place in covered if not stops[place]]
     broken = [f"at {place} {', '.join(cases)}" for place, cases in stops.items() if cases]
@@ -98,9 +94,7 @@ def _as_expected(cells: Sequence[CellVerdict]) -> str:
     if held:
         sentences.append(f"exactly-once held in {', '.join(held)}")
     if broken:
-        sentences.append(
-            f"it stops {'; '.join(broken)}" if held else f"exactly-once stops {'; '.join(broken)}"
-        )
+        sentences.append(f"it stops {'; '.join(broken)}" if held else f"exactly-once stops {'; '.join(broken)}")
     return "; ".join(sentences) or "nothing was covered"
 
 
@@ -110,8 +104,7 @@ def _stops(cells: Sequence[CellVerdict], place: str) -> Iterator[str]:
         if word == Anomaly.STALLED:
             continue
         seen = {
-            cell.label: [largest(repeat.counts.get(place, {}), word) or 0 for repeat in cell.repeats]
-            for cell in cells
+            cell.label: [largest(repeat.counts.get(place, {}), word) or 0 for repeat in cell.repeats] for cell in cells
         }
         showing = [cell for cell in cells if any(seen[cell.label])]
         counts = [count for cell in showing for count in seen[cell.label]]

@@ -56,9 +56,7 @@ def _parts(run: RunVerdict, run_folder: Path, scenario_file: str) -> Iterator[Re
     yield verdict.append(f": {conclusion(run)}", style="not bold")
 
 
-def _exhibit(
-    run: RunVerdict, exhibit: Exhibit, run_folder: Path, scenario_file: str
-) -> Iterator[RenderableType]:
+def _exhibit(run: RunVerdict, exhibit: Exhibit, run_folder: Path, scenario_file: str) -> Iterator[RenderableType]:
     yield Text(_caption(run, exhibit), style="bold")
     if exhibit.finding:
         folder = repeat_folder(run_folder, exhibit.cell.label, exhibit.repeat.repeat)

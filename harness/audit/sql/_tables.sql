@@ -227,6 +227,14 @@ LEFT JOIN offsets AS o ON o.source = p.upstream_source AND o.grp = p.grp AND o.p
 
 -- Every id that stands at a place more often than the pipeline says.
 CREATE TABLE again AS
+WITH counted AS (
+    SELECT s.place, s.id, p.most
+    FROM sightings AS s
+    JOIN places AS p ON p.place = s.place
+    WHERE s.visible AND s.id IS NOT NULL
+    GROUP BY s.place, s.id, p.most
+    HAVING count(*) > p.most
+)
 SELECT
     s.place,
     p.kind,
@@ -247,9 +255,9 @@ SELECT
     list_sort(list([s.part, s.pos, s.producer, s.epoch, s.bseq])) AS batches
 FROM sightings AS s
 JOIN places AS p ON p.place = s.place
-WHERE s.visible AND s.id IS NOT NULL
-GROUP BY s.place, p.kind, p.source, p.upstream, p.upstream_source, p.most, s.id
-HAVING count(*) > p.most;
+SEMI JOIN counted AS c ON c.place = s.place AND c.id = s.id
+WHERE s.visible
+GROUP BY s.place, p.kind, p.source, p.upstream, p.upstream_source, p.most, s.id;
 
 -- … and whether that was so upstream already: each copy is allowed where it has an input of its own.
 CREATE TABLE inherited AS

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from harness.environment import Environment
+from harness.events import AppStarted, Event
 from tests.runs import CommandLine, event_seen, finish, interrupt, pipeline, play, wait_until
 
 
@@ -39,12 +40,23 @@ def test_a_drain_that_does_not_end_is_stalled_not_lost(environment: Environment,
 
 
 def test_an_app_that_exits_at_once(environment: Environment, tmp_path: Path) -> None:
-    text = pipeline("wrong-property", sink=", consumer: {heartbeat.interval.ms: 60000}")
+    def kill(event: Event) -> None:
+        if isinstance(event, AppStarted) and event.process == "sink#1/1":
+            os.kill(event.pid, signal.SIGKILL)
+
+    played = play(environment, tmp_path, pipeline("killed-app"), kill)
+    assert played.run.verdict.value == "inconclusive"
+    assert played.only["reasons"][0].startswith("sink#1/1 ended unexpectedly with signal 9")
+
+
+def test_an_app_that_asks_for_a_successor_again_and_again(environment: Environment, tmp_path: Path) -> None:
+    """The brokers refuse so short a session; a restart, which is what the app asks for, does not help."""
+    text = pipeline("refused-session", sink=", consumer: {session.timeout.ms: 400, heartbeat.interval.ms: 100}")
     played = play(environment, tmp_path, text)
     assert played.run.verdict.value == "inconclusive"
     reason = played.only["reasons"][0]
-    assert reason.startswith("sink#1/1 ended unexpectedly with exit status ")
-    assert "eartbeat" in reason, "its last words are shown"
+    assert reason.startswith("sink#1/6 asked for a successor more than 5 times")
+    assert "InvalidSessionTimeoutError" in reason, "its last words are shown"
 
 
 @pytest.mark.parametrize(

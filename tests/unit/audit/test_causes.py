@@ -49,7 +49,7 @@ def pipeline(h: History, *inputs: str) -> Process:
     return h.process("processor#1/1")
 
 
-# -- duplicates at the origin --------------------------------------------------------------------------------------------
+# -- duplicates at the origin ------------------------------------------------------------------------------------------
 
 
 def origin(h: History) -> Process:
@@ -135,7 +135,7 @@ def no_ledger_and_no_producer_id(h: History) -> None:
         h.see("orders", ["a"], producer=-1, epoch=-1, bseq=-1)
 
 
-# -- duplicates behind a processor ------------------------------------------------------------------------------------------
+# -- duplicates behind a processor -------------------------------------------------------------------------------------
 
 
 @case(Cause.ABORT_OR_ZOMBIE, "duplicate-processing", "invoices")
@@ -187,7 +187,7 @@ def an_aborted_input_was_processed_too(h: History) -> None:
     h.see("invoices", ["a", "a"], src=[0, 2])
 
 
-# -- duplicates in a table ----------------------------------------------------------------------------------------------------
+# -- duplicates in a table ---------------------------------------------------------------------------------------------
 
 
 def table(h: History, *writers: str) -> None:
@@ -227,7 +227,7 @@ def rows_of_two_records_upstream(h: History) -> None:
     h.see("rows", ["a", "a"], src=[0, 1], writer="sink#1/1")
 
 
-# -- losses -------------------------------------------------------------------------------------------------------------------
+# -- losses ------------------------------------------------------------------------------------------------------------
 
 
 @case(Cause.NOT_IN_LOG, "lost-write", "orders")

@@ -80,7 +80,7 @@ def rows(h: History, *ids: str) -> Process:
     return sink
 
 
-# -- duplicate -----------------------------------------------------------------------------------------------------------
+# -- duplicate ---------------------------------------------------------------------------------------------------------
 
 
 @twin("duplicate", "orders")
@@ -128,7 +128,7 @@ def more_copies_than_the_fan_out_or_as_many(h: History, guilty: bool) -> None:
     h.see("invoices", copies, src=[0] * len(copies))
 
 
-# -- lost-write ----------------------------------------------------------------------------------------------------------
+# -- lost-write --------------------------------------------------------------------------------------------------------
 
 
 @twin("lost-write", "orders")
@@ -168,7 +168,7 @@ def nowhere_or_behind_an_open_transaction(h: History, guilty: bool) -> None:
         h.see("orders", ["a"], producer=2)
 
 
-# -- G1a -----------------------------------------------------------------------------------------------------------------
+# -- G1a ---------------------------------------------------------------------------------------------------------------
 
 
 @twin("G1a", "orders")
@@ -210,7 +210,7 @@ def the_reader_of_an_aborted_record_was_at_this_isolation_level_or_read_nothing(
     h.process("reader#1/1", "read_uncommitted").poll("orders", {"a": 0} if guilty else {})
 
 
-# -- phantom -------------------------------------------------------------------------------------------------------------
+# -- phantom -----------------------------------------------------------------------------------------------------------
 
 
 @twin("phantom", "orders")
@@ -244,7 +244,7 @@ def a_row_that_no_sink_wrote_or_one_that_may_have_been(h: History, guilty: bool)
     h.see("rows", ["b"], writer="sink#1/1")
 
 
-# -- duplicate-processing --------------------------------------------------------------------------------------------------
+# -- duplicate-processing ----------------------------------------------------------------------------------------------
 
 
 @twin(
@@ -291,7 +291,7 @@ def outputs_that_do_not_name_their_input_are_counted_by_id(h: History, guilty: b
     h.see("invoices", outputs)
 
 
-# -- lost-processing -------------------------------------------------------------------------------------------------------
+# -- lost-processing ---------------------------------------------------------------------------------------------------
 
 
 @twin("lost-processing", "invoices")
@@ -352,7 +352,7 @@ def the_offset_is_past_both_of_its_positions_or_past_one(h: History, guilty: boo
     h.committed["invoices", 0] = 3 if guilty else 2
 
 
-# -- torn-transaction --------------------------------------------------------------------------------------------------------
+# -- torn-transaction --------------------------------------------------------------------------------------------------
 
 
 @twin("torn-transaction", "orders")
@@ -403,7 +403,7 @@ def the_missing_record_was_announced_by_its_own_process_or_by_another(h: History
     h.see("orders", ["c", "d"], status="committed", epoch=1, txn="t/1", marker=True)
 
 
-# -- disorder ----------------------------------------------------------------------------------------------------------------
+# -- disorder ----------------------------------------------------------------------------------------------------------
 
 
 def keyed(h: History, *sequences: int, producer: str = "producer#1/1", part: int = 0) -> None:
@@ -452,7 +452,7 @@ def rows_go_back_or_not(h: History, guilty: bool) -> None:
     h.see("rows", ids, key=["k", "k"], seq=seq, writer="sink#1/1")
 
 
-# -- sink-duplicate, sink-loss ---------------------------------------------------------------------------------------------
+# -- sink-duplicate, sink-loss -----------------------------------------------------------------------------------------
 
 
 @twin("sink-duplicate", "rows")
@@ -485,7 +485,7 @@ def the_record_without_a_row_is_committed_or_aborted(h: History, guilty: bool) -
     rows(h)
 
 
-# -- hanging-transaction -----------------------------------------------------------------------------------------------------
+# -- hanging-transaction -----------------------------------------------------------------------------------------------
 
 
 def unfinished(h: History, **facts: int | None) -> None:
@@ -518,7 +518,7 @@ def an_old_transaction_holds_something_back_or_nothing(h: History, guilty: bool)
     h.open("orders", first_pos=1 if guilty else None, age_ms=900_000, timeout_ms=60_000)
 
 
-# -- stalled -----------------------------------------------------------------------------------------------------------------
+# -- stalled -----------------------------------------------------------------------------------------------------------
 
 
 @twin("stalled", "invoices")
@@ -548,7 +548,7 @@ def the_late_record_can_be_read_or_is_behind_an_open_transaction(h: History, gui
     h.committed["rows", 0] = 0
 
 
-# -- the tests ---------------------------------------------------------------------------------------------------------------
+# -- the tests ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
