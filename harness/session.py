@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from harness import run_folder as layout
 from harness.audit import audit, write_findings
 from harness.errors import HistoryError, Problem
 from harness.events import Event, Listener, RunFinished
 from harness.model import Audit, FaultOutcome, RepeatRecord
 from harness.plan import Cell, Plan, make_plan
-from harness import run_folder as layout
 from harness.report.events import EventLog
 from harness.report.json import write_json
 from harness.scenario import load

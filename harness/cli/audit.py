@@ -31,9 +31,9 @@ def audit(folder: Path, as_json: bool) -> int:
 
 def _audit_run(folder: Path, as_json: bool) -> int:
     from harness.cli.console import result_console
-    from harness.run_folder import SCENARIO
     from harness.report.json import as_json as text_of
     from harness.report.terminal import print_report
+    from harness.run_folder import SCENARIO
     from harness.session import judge_run_folder
 
     run = judge_run_folder(folder)

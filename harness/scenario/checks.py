@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import Problem
 from harness.scenario.contradictions import contradictions_of, contradictions_of_topic
 from harness.scenario.document import Path, View
-from harness.scenario.faults import Fault, Partition
+from harness.scenario.faults import Fault, Latency, Partition
 from harness.scenario.grammar import EXPECT_WORDS, LANES_MAX
 from harness.scenario.model import App, Expect, Table, Topic
 from harness.scenario.places import can_occur, covered_places, place_kinds
@@ -51,6 +51,7 @@ def check(draft: Draft, view: View) -> Iterator[Problem]:
         yield from _check_targets(("faults", index), fault, draft, view)
         yield from _check_trigger(("faults", index, "at"), fault, draft, view)
     yield from _check_fault_labels(draft, view)
+    yield from _check_latencies(draft, view)
     for index, expect in draft.expect.items():
         yield from _check_expect(("expect", index), expect, draft, view)
 
@@ -207,6 +208,17 @@ def _check_fault_labels(draft: Draft, view: View) -> Iterator[Problem]:
         if counts[fault.label] > 1:
             yield view.problem(("faults", index), f"'{fault.label}' stands here twice", "keep one of them")
             return
+
+
+def _check_latencies(draft: Draft, view: View) -> Iterator[Problem]:
+    """One detour through Toxiproxy leads around a lane, and it has one latency."""
+    slowed: dict[str, int] = {}
+    for index, fault in draft.faults.items():
+        if isinstance(fault, Latency):
+            if fault.target.app in slowed:
+                message = f"'{fault.target.app}' has a latency fault already, in faults[{slowed[fault.target.app]}]"
+                yield view.problem(("faults", index), message, "one latency fault an app")
+            slowed.setdefault(fault.target.app, index)
 
 
 def _check_expect(path: Path, expect: Expect, draft: Draft, view: View) -> Iterator[Problem]:
