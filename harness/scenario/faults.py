@@ -95,9 +95,13 @@ class Crash(_TargetFault):
     def _only_a_held_frame_has_a_fate(self) -> Self:
         if "then" in self.model_fields_set and not isinstance(self.at, AtStep):
             raise refusal("'then' is for a held frame, and this fault holds none", "leave it out", "then")
-        if self.then == "deliver" and isinstance(self.at, AtStep) and self.at.when == "after":
+        if self.then == "deliver" and self._holds_a_reply_to_its_target():
             raise refusal("a reply cannot be delivered to a process that is dead", "leave 'then' out", "then")
         return self
+
+    def _holds_a_reply_to_its_target(self) -> bool:
+        own = {None, *(target.app for target in self.apps)}
+        return isinstance(self.at, AtStep) and self.at.when == "after" and self.at.app in own
 
 
 class Stop(_TargetFault):

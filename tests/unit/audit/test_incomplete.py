@@ -166,7 +166,7 @@ class TestLedgers:
             (lambda text: text.replace('"begin"', '"bgein"', 1), f"{LEDGER}:2:1: a line has exactly one of"),
             (lambda text: text.replace('{"begin"', "{begin", 1), f"{LEDGER}:2:2: not JSON"),
             (lambda text: text.replace('"send"', '"sned"'), f"{LEDGER}:4:"),
-            (lambda text: text.replace('"outcome": "ok"', '"outcome": "fine"'), f"{LEDGER}:3:13: 'outcome' must be"),
+            (lambda text: text.replace('"outcome": "ok"', '"outcome": "fine"'), f"{LEDGER}:3:12: 'outcome' must be"),
             (lambda text: text + '{"end": 9, "outcome": "ok", "at": 1}\n', f"{LEDGER}:6: operation 9 ended but never"),
             (lambda text: text.replace('"begin": 2', '"begin": 1'), f"{LEDGER}:4:2: operation 1 began twice"),
             (lambda text: text.replace('"pos": [0, 1, 2]', '"pos": [0, 1]', 1), "differ in length"),

@@ -128,6 +128,19 @@ def test_a_label_says_all_that_is_needed_to_write_the_fault_again(kind: str, tar
     assert FAULT.validate_python({kind: target, "at": at, **more}) == fault
 
 
+def test_a_reply_can_be_delivered_to_an_app_that_lives() -> None:
+    for entry in (
+        "{crash: broker 1, at: after Produce 4 of processor, then: deliver}",
+        "{crash: sink, at: after commit 3 of processor, then: deliver}",
+        "{crash: sink, at: before commit 3, then: deliver}",
+    ):
+        fault = the_fault(entry)
+        assert isinstance(fault, Crash)
+        assert fault.then == "deliver"
+    ((_, _, message),) = mistakes(faults="[{crash: sink#1, at: after commit 3 of sink, then: deliver}]")
+    assert message == "faults[0].then: a reply cannot be delivered to a process that is dead"
+
+
 def test_expectations_keep_their_own_words() -> None:
     (expect,) = scenario(
         matrix="{write: {insert: {apps.sink.write: insert}, upsert: {apps.sink.write: upsert}}}",
