@@ -33,7 +33,7 @@ demo: setup ## One fault, two pipelines, three real brokers: where does exactly-
 
 .PHONY: test
 test: setup ## Everything: unit, quality and integration tests on real brokers, and the proxy's own
-	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/quality tests/integration
+	$(BIN)/pytest -n 2 --dist loadfile tests/integration tests/quality tests/unit
 	$(MAKE) --no-print-directory test-proxy
 
 .PHONY: test-unit
@@ -52,7 +52,8 @@ lint: setup ## ruff, mypy --strict, import-linter, gofmt, go vet
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd compose/eosproxy && GO="$(GO)"; \
-	"$$GO" vet ./... && test -z "$$("$$(dirname "$$GO")/gofmt" -l . | tee /dev/stderr)"
+	"$$GO" vet ./... && unformatted="$$("$$(dirname "$$GO")/gofmt" -l .)" && \
+	if test -n "$$unformatted"; then echo "not formatted by gofmt: $$unformatted" >&2; exit 1; fi
 
 .PHONY: lock
 lock: $(STAMP) ## Pin every Python package again, by hash
