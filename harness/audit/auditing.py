@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from harness.audit.causes import Cause
 from harness.audit.engine import Engine
 from harness.audit.evidence import load, read_places, source_of
 from harness.audit.schema import TABLES
@@ -44,7 +45,7 @@ def audit(folder: Path, *, threads: int | None = None) -> Audit:
         threads: Of the engine; None for one per core. The result does not depend on it.
 
     Raises:
-        HistoryError: It is no history, or of a schema that this version does not know.
+        HistoryError: It is no history, of a schema that this version does not know, or cannot be read.
     """
     began = time.monotonic()
     evidence = read_places(folder)
@@ -131,7 +132,7 @@ def _causes(engine: Engine) -> Mapping[str, dict[str, int]]:
     if "cause" in columns:
         rows = engine.query("SELECT place, cause, count(*) FROM found GROUP BY ALL ORDER BY ALL").fetchall()
         for place, cause, count in rows:
-            causes.setdefault(place, {})[cause] = count
+            causes.setdefault(place, {})[Cause(cause).value] = count
     return causes
 
 

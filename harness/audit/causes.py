@@ -1,6 +1,6 @@
 """Why a record is there twice, or not at all, in the words that findings and scenarios (`cause:`) use.
 
-The SQL decides which one applies; a word that is not in this list is a mistake there.
+The SQL decides which one applies; a word that is not in this list is a bug there. docs/ledger.md lists them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """From the folder of one repeat to the tables of evidence, and what is wrong with it on the way.
 
-Only a folder that is no history at all is refused: no `places.json`, or a schema that this version does not know.
+Only a folder that is no history at all is refused: no `places.json`, a schema that this version does not know, a file
+that cannot be opened.
 Everything else that cannot be understood is left out and named, and what it might have said is not held against
 anybody: the place or ledger concerned is not *whole*, so that what is absent from it proves nothing.
 """
@@ -76,7 +77,7 @@ def load(folder: Path, evidence: Evidence, engine: Engine) -> None:
     """Put everything that the folder says into the engine's tables; problems go to `evidence`.
 
     Raises:
-        HistoryError: A file is of an unknown schema.
+        HistoryError: A file is of an unknown schema, or cannot be read.
     """
     _load_places(evidence, engine)
     unreadable = [

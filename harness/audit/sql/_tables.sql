@@ -44,7 +44,7 @@ LEFT JOIN ended AS e ON e.process = b.process AND e.n = b.n;
 --   positioned      the offsets of its group are known in every partition upstream
 --   ended           the ends of all its partitions are known
 --   listed          so are the transactions that were open at the end
---   named           its committed records carry the name of their transaction
+--   named           its records of transactions carry the transaction's name
 --   sequenced       its records with a key carry a sequence
 CREATE TABLE places AS
 WITH
@@ -89,7 +89,7 @@ ended AS (
 carried AS (
     SELECT
         source,
-        bool_and(txn IS NOT NULL OR status <> 'committed') AS named,
+        bool_and(txn IS NOT NULL OR status = 'plain') AS named,
         bool_and(seq IS NOT NULL OR key IS NULL) AS sequenced
     FROM log
     GROUP BY source
@@ -193,19 +193,31 @@ JOIN log AS l ON l.source = p.source
 LEFT JOIN ends AS e ON e.source = l.source AND e.part = l.part
 WHERE p.isolation IS DISTINCT FROM 'read_committed' OR l.status <> 'aborted';
 
--- Which input each record of a processed place was made from: the record at the position it names, else the record
--- of the same id.
+-- Ids of the records that processed places are fed with, there or not.
+CREATE TABLE fed AS
+SELECT l.source, l.id
+FROM log AS l
+SEMI JOIN places AS p ON p.upstream_source = l.source
+UNION
+SELECT d.source, d.id
+FROM sends AS d
+SEMI JOIN places AS p ON p.upstream_source = d.source;
+
+-- Which input each record of a processed place was made from: the record of the same id, since apps copy it. An id of
+-- its own stands for the record at the position that it names. Not so the other way round: after a truncation another
+-- record may stand at that position.
 CREATE VIEW outputs AS
 SELECT
     p.place,
     s.part,
     s.pos,
     s.visible,
-    coalesce(u.id, s.id) AS input,
+    CASE WHEN f.id IS NULL THEN coalesce(u.id, s.id) ELSE s.id END AS input,
     CASE WHEN s.src_place = p.upstream_source THEN s.src_part END AS src_part,
     CASE WHEN s.src_place = p.upstream_source THEN s.src_pos END AS src_pos
 FROM places AS p
 JOIN sightings AS s ON s.place = p.place
+LEFT JOIN fed AS f ON f.source = p.upstream_source AND f.id = s.id
 LEFT JOIN log AS u
     ON u.source = p.upstream_source AND u.source = s.src_place AND u.part = s.src_part AND u.pos = s.src_pos
 WHERE p.upstream IS NOT NULL;
@@ -264,8 +276,7 @@ CREATE TABLE inherited AS
 SELECT
     a.place,
     a.id,
-    count(*) FILTER (WHERE u.status IN ('plain', 'committed')) > 1
-    AND a.times <= a.most * count(*) FILTER (WHERE u.status IN ('plain', 'committed'))
+    a.times <= a.most * count(*) FILTER (WHERE u.status IN ('plain', 'committed'))
     AND (a.inputs = 0 OR a.times <= a.most * a.inputs) AS from_upstream,
     count(*) FILTER (WHERE u.status = 'aborted') > 0 AND a.times <= a.most * a.inputs AS from_aborted
 FROM again AS a

@@ -3,8 +3,8 @@
 -- A transaction of the log is one transaction name written by one producer id at one epoch: a restarted app counts
 -- from the beginning again, under a new epoch. It can be any transaction of the ledger that has its name and announced
 -- all that is committed of it.
--- Proof: some of its records are committed, and others are aborted; or others that it announced are not in the log
--- at all, in each of the ledger's transactions that it can be.
+-- Proof: some of its records are committed, and others are aborted; or others that it announced are not in a log that
+-- was read whole, in each of the ledger's transactions that it can be.
 -- Not proof: records of it that are still open (see hanging-transaction), or committed behind another open one.
 -- Found at the places where records are missing.
 -- Evidence: visible, missing, producer, epoch, operations
@@ -25,7 +25,7 @@ written AS (
     GROUP BY l.txn, l.producer, l.epoch, l.source, l.id
 ),
 landed AS (
-    SELECT txn, producer, epoch, count(*) FILTER (WHERE committed) AS committed, count(*) AS written
+    SELECT txn, producer, epoch, count(*) FILTER (WHERE committed) AS committed
     FROM written
     GROUP BY txn, producer, epoch
     HAVING count(*) FILTER (WHERE committed) > 0
@@ -50,6 +50,7 @@ absent AS (
     SELECT c.txn, c.producer, c.epoch, c.process, m.source, m.id
     FROM candidates AS c
     JOIN meant AS m ON m.txn = c.txn AND m.process = c.process
+    SEMI JOIN places AS p ON p.source = m.source AND p.whole AND p.named
     ANTI JOIN written AS w
         ON
             w.txn = c.txn AND w.producer = c.producer AND w.epoch = c.epoch
@@ -90,5 +91,5 @@ FROM missing AS m
 JOIN landed AS t ON t.txn = m.txn AND t.producer = m.producer AND t.epoch = m.epoch
 JOIN places AS p ON p.source = m.source
 LEFT JOIN named AS o ON o.txn = m.txn
-WHERE p.isolation = 'read_committed' AND p.whole
+WHERE p.isolation = 'read_committed'
 GROUP BY p.place, m.txn, m.producer, m.epoch

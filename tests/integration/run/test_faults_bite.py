@@ -25,7 +25,7 @@ FRAMES = """\
 
 LINKS = """\
   - {partition: [processor, brokers], at: before commit 2, for: 1500ms}
-  - {partition: [sink, broker 2], way: forward, at: 1s, for: 1s}
+  - {partition: [sink, broker 2], way: forward, at: after commit 1 of sink, for: 2s}
   - {partition: [broker 1, broker 2], at: 1s, for: 4s}
   - {partition: [producer, brokers], how: refuse, at: 40 acked by producer, for: 500ms}
 """

@@ -78,12 +78,13 @@ class Process:
             step = {"commit": self.header()["app"], "offsets": offsets}
             steps = [step, *steps] if offsets_first else [*steps, step]
         at = dict(ack) if isinstance(ack, Mapping) else dict.fromkeys(ack, -1)
-        acked = [
-            {"ack": name(place), "id": ids, "part": [part for part, _ in spots], "pos": [pos for _, pos in spots]}
-            for place in sends
-            if (ids := [id_ for id_ in sends[place] if id_ in at])
-            for spots in [[at[id_] if isinstance(at[id_], tuple) else (0, at[id_]) for id_ in ids]]
-        ]
+        acked = []
+        for place, ids in sends.items():
+            spots = [(id_, at[id_]) for id_ in ids if id_ is not None and id_ in at]
+            full = [(id_, *(spot if isinstance(spot, tuple) else (0, spot))) for id_, spot in spots]
+            if full:
+                columns = [list(column) for column in zip(*full, strict=True)]
+                acked.append({"ack": name(place), **dict(zip(("id", "part", "pos"), columns, strict=True))})
         return self.operation(steps, acked, outcome=outcome, txn=txn and name(txn))
 
     def poll(self, place: str, spots: Mapping[str, int] | Sequence[tuple[str | None, int]], outcome: str = "ok") -> int:

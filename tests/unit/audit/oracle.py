@@ -75,6 +75,9 @@ class Oracle:
 
     def input_of(self, place: str, record: Line) -> str | None:
         upstream = source(self.places[place]["upstream"])
+        fed = {r["id"] for r in self.log[upstream]} | {s["id"] for s in self.sends if s["place"] == upstream}
+        if record["id"] is not None and record["id"] in fed:
+            return str(record["id"])
         if record["src"] and record["src"][0] == upstream:
             for candidate in self.log[upstream]:
                 if [candidate["part"], candidate["pos"]] == record["src"][1:] and candidate["id"] is not None:
@@ -181,7 +184,7 @@ def source(place: str) -> str:
 
 
 def records(batch: Line) -> Iterator[Line]:
-    positions = batch.get("pos", batch.get("row", []))
+    positions: list[int] = batch["pos"] if "pos" in batch else batch["row"]
     for n, (pos, id_) in enumerate(zip(positions, batch["id"], strict=True)):
         src = batch["src"][n] if "src" in batch else None
         yield {"part": batch.get("part", 0), "pos": pos, "id": id_, "src": src, "status": batch.get("status", "plain")}

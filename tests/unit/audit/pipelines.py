@@ -65,6 +65,7 @@ class Pipeline:
         self.stages = list(self._stages())
         for stage in self.stages:
             self._declare(stage)
+            self.process(stage)  # it has a ledger, even if there is nothing to do
         for stage in self.stages:
             self._run(stage)
 
@@ -194,7 +195,7 @@ class Pipeline:
         txn: str | None = None,
     ) -> dict[str, tuple[int, int]]:
         """Put records into a log, each into its key's partition; returns where, if they are visible."""
-        where = {}
+        where: dict[str, tuple[int, int]] = {}
         for part in range(self.partitions):
             own = [n for n, record in enumerate(records) if int(record.key[4:]) % self.partitions == part]
             if not own:

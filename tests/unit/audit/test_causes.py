@@ -143,7 +143,8 @@ def the_same_transactional_id_at_a_later_epoch(h: History) -> None:
     processor = pipeline(h, "a")
     for epoch in (0, 1):
         batch(processor, "invoices", "a", txn=f"t/{epoch}", outcome="unknown")
-        h.see("invoices", ["a"], src=[0], status="committed", producer=7, epoch=epoch, txn=f"t/{epoch}", marker=True)
+        txn = f"t/{epoch}"
+        h.see("invoices", ["a"], src=[0], status="committed", producer=7, epoch=epoch, bseq=0, txn=txn, marker=True)
 
 
 @case(Cause.PROCESSOR_RESTART, "duplicate-processing", "invoices")
@@ -174,6 +175,14 @@ def one_process_without_idempotence(h: History) -> None:
 def each_copy_has_an_input_of_its_own(h: History) -> None:
     batch(pipeline(h, "a", "a"), "invoices", "a", "a")
     h.see("invoices", ["a", "a"], src=[0, 1])
+
+
+@case(Cause.PROCESSOR_RESTART, "duplicate", "invoices")
+def both_copies_have_the_same_one_of_two_inputs(h: History) -> None:
+    batch(pipeline(h, "a", "a"), "invoices", "a", outcome=None)
+    batch(h.process("processor#1/2"), "invoices", "a")
+    h.see("invoices", ["a"], src=[0], producer=7)
+    h.see("invoices", ["a"], src=[0], producer=8)
 
 
 @case(Cause.ABORTED_INPUT, "duplicate-processing", "invoices")

@@ -51,8 +51,11 @@ class TestOddInput:
         history.topic("invoices", upstream="orders", writers=["processor"])
         history.process("processor#1/1")
         history.committed["invoices", 0] = 1
+        history.see("orders", [None, None], status="aborted", txn="t/1", marker=True)
+        history.process("reader#1/1").poll("orders", [(None, 3), (None, 4), ("x", 4)])
         assert history.audited(tmp_path) == {
             ("orders", "phantom"): 2,
+            ("orders", "G1a"): 2,
             ("invoices", "stalled"): 2,
             ("invoices", "lost-processing"): 1,
         }
@@ -84,6 +87,17 @@ class TestOddInput:
         result = history.audit(tmp_path)
         assert found(result) == {("orders", "lost-write"): 1}
         assert result.findings[0].samples[0]["acknowledged"] == [[0, 0]]
+
+    def test_two_transactions_of_one_name(self, tmp_path: Path) -> None:
+        history = History()
+        history.topic("orders", writers=["producer"])
+        for epoch, ids in enumerate((["a", "b"], ["c", "d"])):
+            process = history.process(f"producer#1/{epoch + 1}", None)
+            process.batch({"orders": ids}, outcome="unknown", txn="t/1")
+            history.see("orders", ids[:1], status="committed", epoch=epoch, txn="t/1", marker=True)
+        result = history.audit(tmp_path)
+        assert found(result) == {("orders", "torn-transaction"): 2}
+        assert [sample["missing"] for sample in result.findings[0].samples] == [["b"], ["d"]]
 
     def test_a_place_that_feeds_itself(self, tmp_path: Path) -> None:
         history = History()

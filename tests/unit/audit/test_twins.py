@@ -210,6 +210,21 @@ def the_reader_of_an_aborted_record_was_at_this_isolation_level_or_read_nothing(
     h.process("reader#1/1", "read_uncommitted").poll("orders", {"a": 0} if guilty else {})
 
 
+@twin("G1a", "orders")
+def a_failed_operation_had_it_acknowledged_or_not(h: History, guilty: bool) -> None:
+    """An acknowledgement contradicts the failure, so the send did not certainly fail."""
+    orders(h).batch({"orders": ["a"]}, ack=[] if guilty else ["a"], outcome="failed")
+    h.process("reader#1/1").poll("orders", {"a": 0})
+
+
+@twin("G1a", "orders@read_uncommitted", innocent={("orders", "G1a"): 1})
+def a_reader_that_names_no_isolation_level_has_kafkas_default(h: History, guilty: bool) -> None:
+    orders(h).batch({"orders": ["a"]}, outcome="failed", txn="t/1")
+    h.uncommitted("orders")
+    h.see("orders", ["a"], status="aborted", txn="t/1", marker=True)
+    h.process("reader#1/1", None if guilty else "read_committed").poll("orders", {"a": 0})
+
+
 # -- phantom -----------------------------------------------------------------------------------------------------------
 
 
@@ -291,6 +306,52 @@ def outputs_that_do_not_name_their_input_are_counted_by_id(h: History, guilty: b
     h.see("invoices", outputs)
 
 
+@twin(
+    "duplicate-processing",
+    "invoices",
+    also={("orders", "duplicate"): 1, ("invoices", "duplicate"): 1},
+    innocent={("orders", "duplicate"): 1, ("invoices", "duplicate"): 1},
+)
+def of_two_inputs_one_was_processed_twice_or_each_once(h: History, guilty: bool) -> None:
+    producer = orders(h, "a")
+    producer.batch({"orders": ["a"]}, ack=["a"])
+    h.see("orders", ["a"])
+    invoices(h).batch({"invoices": ["a", "a"]}, ack=["a"])
+    h.see("invoices", ["a", "a"], src=[0, 0 if guilty else 1])
+
+
+@twin(
+    "duplicate-processing",
+    "invoices",
+    also={("orders", "duplicate"): 1, ("invoices", "duplicate"): 1},
+    innocent={("orders", "duplicate"): 1, ("invoices", "duplicate"): 1},
+)
+def positions_of_this_place_or_of_another_are_named(h: History, guilty: bool) -> None:
+    producer = orders(h, "a")
+    producer.batch({"orders": ["a"]}, ack=["a"])
+    h.see("orders", ["a"])
+    invoices(h).batch({"invoices": ["a", "a"]}, ack=["a"])
+    named = (h.name("orders" if guilty else "elsewhere"), 0, 0)
+    h.see("invoices", ["a", "a"], src=[named, named])
+
+
+@twin(
+    "duplicate-processing",
+    "invoices",
+    also={("invoices", "duplicate"): 1},
+    innocent={("orders", "lost-write"): 1},
+)
+def two_outputs_of_a_record_or_of_two_that_stood_at_one_position(h: History, guilty: bool) -> None:
+    """The log was truncated after a had been processed; then b was written where a had been."""
+    producer = orders(h)
+    first = "b" if guilty else "a"
+    producer.batch({"orders": [first]}, ack={first: 0})
+    producer.batch({"orders": ["b"]}, ack={"b": 0})
+    h.see("orders", ["b"])
+    invoices(h).batch({"invoices": ["a", "b"]}, ack=[first, "b"])
+    h.see("invoices", [first, "b"], src=[0, 0])
+
+
 # -- lost-processing ---------------------------------------------------------------------------------------------------
 
 
@@ -358,6 +419,7 @@ def the_offset_is_past_both_of_its_positions_or_past_one(h: History, guilty: boo
 @twin("torn-transaction", "orders")
 def one_of_two_records_is_there_or_both(h: History, guilty: bool) -> None:
     orders(h).batch({"orders": ["a", "b"]}, outcome="unknown", txn="t/1")
+    h.uncommitted("orders")
     h.see("orders", ["a"] if guilty else ["a", "b"], status="committed", txn="t/1", marker=True)
 
 
@@ -403,6 +465,42 @@ def the_missing_record_was_announced_by_its_own_process_or_by_another(h: History
     h.see("orders", ["c", "d"], status="committed", epoch=1, txn="t/1", marker=True)
 
 
+@twin("torn-transaction", "orders", innocent={("orders", "phantom"): 1})
+def all_that_is_committed_was_announced_or_more(h: History, guilty: bool) -> None:
+    """What holds more than was announced is not the transaction that was announced."""
+    orders(h).batch({"orders": ["a", "b"]}, outcome="unknown", txn="t/1")
+    h.see("orders", ["a"] if guilty else ["a", "z"], status="committed", txn="t/1", marker=True)
+
+
+@twin("torn-transaction", "orders")
+def every_process_that_has_such_a_transaction_announced_more_or_not(h: History, guilty: bool) -> None:
+    orders(h).batch({"orders": ["a", "b"] if guilty else ["a"]}, outcome="unknown", txn="t/1")
+    h.process("producer#1/2", None).batch({"orders": ["a", "b"]}, outcome=None, txn="t/1")
+    h.see("orders", ["a"], status="committed", txn="t/1", marker=True)
+
+
+@twin("torn-transaction", "orders", also={("others", "torn-transaction"): 1})
+def missing_in_two_ways_at_two_topics_or_not_at_all(h: History, guilty: bool) -> None:
+    producer = orders(h)
+    h.topic("others", writers=["producer"])
+    producer.batch({"orders": ["a", "b"], "others": ["c"]}, outcome="unknown", txn="t/1")
+    h.see("orders", ["a"], status="committed", txn="t/1", marker=True)
+    h.see("orders", ["b"], part=1, status="aborted" if guilty else "committed", txn="t/1", marker=True)
+    if not guilty:
+        h.see("others", ["c"], status="committed", txn="t/1", marker=True)
+
+
+@twin("torn-transaction", "mirror")
+def a_record_that_only_carries_the_name_is_aborted_or_outside_of_any_transaction(h: History, guilty: bool) -> None:
+    """Whoever copies records with all of their headers copies the transaction's name too."""
+    producer = orders(h)
+    h.topic("mirror", writers=["producer"])
+    producer.batch({"orders": ["a"]}, txn="t/1")
+    producer.batch({"mirror": ["b"]}, outcome="unknown")
+    h.see("orders", ["a"], status="committed", txn="t/1", marker=True)
+    h.see("mirror", ["b"], status="aborted" if guilty else "plain", txn="t/1")
+
+
 # -- disorder ----------------------------------------------------------------------------------------------------------
 
 
@@ -429,10 +527,30 @@ def a_sequence_goes_back_or_a_batch_is_repeated(h: History, guilty: bool) -> Non
 
 
 @twin("disorder", "orders")
+def a_sequence_goes_back_or_stays(h: History, guilty: bool) -> None:
+    h.topic("orders", writers=["producer"])
+    producer = h.process("producer#1/1", None)
+    producer.batch({"orders": ["a", "b"]}, ack=["a", "b"])
+    h.see("orders", ["a", "b"], key=["k", "k"], seq=[1, 0 if guilty else 1])
+
+
+@twin("disorder", "orders")
 def within_one_partition_or_over_two(h: History, guilty: bool) -> None:
     h.topic("orders", writers=["producer"])
     keyed(h, 1)
+    h.processes[0].batch({"orders": ["x"]}, ack=["x"])
+    h.see("orders", ["x"], part=1)
     keyed(h, 0, part=0 if guilty else 1)
+
+
+@twin("disorder", "orders")
+def visible_or_behind_an_open_transaction(h: History, guilty: bool) -> None:
+    h.topic("orders", writers=["producer"])
+    h.process("producer#1/1", None).batch({"orders": ["x"]}, outcome=None, txn="t/1")
+    if not guilty:
+        h.see("orders", ["x"], status="open", txn="t/1")
+        h.open("orders", first_pos=0, age_ms=1_000, timeout_ms=60_000)
+    keyed(h, 1, 0)
 
 
 @twin("disorder", "orders")
@@ -440,6 +558,15 @@ def one_producer_or_two_sent_them(h: History, guilty: bool) -> None:
     h.topic("orders", writers=["producer"])
     keyed(h, 1)
     keyed(h, 0, producer="producer#1/2" if guilty else "producer#2/1")
+
+
+@twin("disorder", "invoices")
+def behind_a_processor_too_one_producer_or_two_sent_them(h: History, guilty: bool) -> None:
+    h.topic("orders", writers=["producer"])
+    keyed(h, 0)
+    keyed(h, 1, producer="producer#1/2" if guilty else "producer#2/1")
+    invoices(h).batch({"invoices": ["k1", "k0"]}, ack=["k1", "k0"])
+    h.see("invoices", ["k1", "k0"], key=["k", "k"], seq=[1, 0], src=[1, 0])
 
 
 @twin("disorder", "rows")
@@ -488,26 +615,27 @@ def the_record_without_a_row_is_committed_or_aborted(h: History, guilty: bool) -
 # -- hanging-transaction -----------------------------------------------------------------------------------------------
 
 
-def unfinished(h: History, **facts: int | None) -> None:
+def unfinished(h: History, *, listed: bool = True, age_ms: int = 1_000, timeout_ms: int | None = 60_000) -> None:
     orders(h).batch({"orders": ["a"]}, outcome=None, txn="t/1")
+    h.uncommitted("orders")
     h.see("orders", ["a"], status="open", txn="t/1")
-    if facts:
-        h.open("orders", first_pos=0, **facts)
+    if listed:
+        h.open("orders", first_pos=0, age_ms=age_ms, timeout_ms=timeout_ms)
 
 
 @twin("hanging-transaction", "orders")
 def no_coordinator_knows_it_or_one_does(h: History, guilty: bool) -> None:
-    unfinished(h, age_ms=1_000, timeout_ms=None if guilty else 60_000)
+    unfinished(h, timeout_ms=None if guilty else 60_000)
 
 
 @twin("hanging-transaction", "orders")
 def it_is_long_past_its_timeout_or_its_coordinator_has_still_to_look(h: History, guilty: bool) -> None:
-    unfinished(h, age_ms=70_001 if guilty else 70_000, timeout_ms=60_000)
+    unfinished(h, age_ms=70_001 if guilty else 70_000)
 
 
 @twin("hanging-transaction", "orders")
 def nothing_accounts_for_what_is_not_stable_or_something_does(h: History, guilty: bool) -> None:
-    unfinished(h, **({} if guilty else {"age_ms": 1_000, "timeout_ms": 60_000}))
+    unfinished(h, listed=not guilty)
 
 
 @twin("hanging-transaction", "orders")
