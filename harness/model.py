@@ -67,10 +67,10 @@ class Place:
 
     Args:
         name: As people write it: `invoices`, `invoices@read_uncommitted`, `invoices_seen`.
-        kind: `topic` or `table`.
+        kind: What it is; records of a table are rows, of a service calls, of a mailbox messages.
         resource: The name at the broker or database, unique per repeat: `invoices.k3f9-1`.
-        isolation: For a topic; None for a table.
-        partitions: For a topic; 0 for a table.
+        isolation: For a topic; None for others.
+        partitions: For a topic; 0 for others.
         upstream: Name of the place whose records are moved here (always its read_committed view); None at the origin.
         group: The consumer group that moves them; None at the origin.
         least: How many sightings each upstream record must have here (fan-out).
@@ -79,7 +79,7 @@ class Place:
     """
 
     name: str
-    kind: Literal["topic", "table"]
+    kind: Literal["topic", "table", "service", "mailbox"]
     resource: str
     isolation: Isolation | None = None
     partitions: int = 0
