@@ -29,50 +29,52 @@ class EnvironmentStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepeatStarted(Event):
+class RepeatEvent(Event):
+    """Of one repeat of one cell; with `--jobs` several go on at a time."""
+
     cell: str
     repeat: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatStarted(RepeatEvent):
     repeats: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PhaseStarted(Event):
-    """`phase` is one of load, heal, drain, collect, audit."""
+class PhaseStarted(RepeatEvent):
+    """`phase` is one of prepare, load, heal, drain, stop, collect, audit."""
 
-    cell: str
-    repeat: int
     phase: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AppStarted(Event):
+class AppStarted(RepeatEvent):
     process: str
     pid: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AppExited(Event):
+class AppExited(RepeatEvent):
     process: str
     exit_code: int
     expected: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaultInjected(Event):
+class FaultInjected(RepeatEvent):
     fault: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaultHealed(Event):
+class FaultHealed(RepeatEvent):
     fault: str
     healed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepeatFinished(Event):
-    cell: str
-    repeat: int
+class RepeatFinished(RepeatEvent):
     verdict: str
     seconds: float
 

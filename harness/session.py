@@ -32,12 +32,15 @@ if TYPE_CHECKING:  # judging a stored run must not load what runs brokers
 INTERRUPTED = "interrupted"
 
 
-def run_scenario(plan: Plan, environment: Environment, run_folder: Path, listener: Listener) -> RunVerdict:
+def run_scenario(
+    plan: Plan, environment: Environment, run_folder: Path, listener: Listener, *, jobs: int = 1
+) -> RunVerdict:
     """Run a plan and judge it.
 
     Args:
         run_folder: Exists and is empty; gets everything that docs/results.md names.
         listener: Receives every event, also those written to `events.jsonl`.
+        jobs: How many repeats may go on at a time, where their faults allow it.
 
     Returns:
         The verdict, also when the run was interrupted or its environment failed: what there is gets judged.
@@ -66,7 +69,7 @@ def run_scenario(plan: Plan, environment: Environment, run_folder: Path, listene
             log(event)
             listener(event)
 
-        conducted = run_plan(plan, environment, run_folder, tell, judge)
+        conducted = run_plan(plan, environment, run_folder, tell, judge, jobs=jobs)
         run = _judge(plan, judged, interrupted=conducted.interrupted, environment_failure=conducted.failure)
         write_json(run_folder / layout.VERDICT, run.to_json())
         at = round(time.monotonic() - began, 3)
@@ -123,7 +126,10 @@ def read_repeat(folder: Path) -> RepeatRecord:
 def _judge(
     plan: Plan, judged: Mapping[str, list[RepeatVerdict]], *, interrupted: bool, environment_failure: str
 ) -> RunVerdict:
-    cells = [judge_cell(cell, judged.get(cell.label, ()), planned=plan.repeat) for cell in plan.cells]
+    cells = []
+    for cell in plan.cells:
+        repeats = sorted(judged.get(cell.label, ()), key=lambda verdict: verdict.repeat)
+        cells.append(judge_cell(cell, repeats, planned=plan.repeat))
     return judge_run(plan, cells, interrupted=interrupted, environment_failure=environment_failure)
 
 

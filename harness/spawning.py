@@ -1,8 +1,8 @@
 """Start a child that cannot outlive the thread that started it.
 
-PR_SET_PDEATHSIG makes the kernel send a signal to the child when the *thread* that forked it ends, so only the main
-thread may spawn. A harness crash once left brokers running, and the next run's clients silently used them: plausible
-false results.
+PR_SET_PDEATHSIG makes the kernel send a signal to the child when the *thread* that forked it ends, so only threads may
+spawn that outlive their children: the main thread, and those that promise it. A harness crash once left brokers
+running, and the next run's clients silently used them: plausible false results.
 """
 
 from __future__ import annotations
@@ -13,11 +13,23 @@ import pwd
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_outliving = threading.local()
+
+
+@contextmanager
+def outliving_its_children() -> Iterator[None]:
+    """This thread promises to end every child that it spawns before it ends itself."""
+    _outliving.promised = True
+    try:
+        yield
+    finally:
+        _outliving.promised = False
 
 
 def spawn(
@@ -37,7 +49,8 @@ def spawn(
     Raises:
         OSError: The program cannot be started.
     """
-    assert threading.current_thread() is threading.main_thread(), "children die with the thread that spawned them"
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    assert on_main_thread or getattr(_outliving, "promised", False), "children die with the thread that spawned them"
     with log.open("ab") as output:
         return subprocess.Popen(
             [str(part) for part in argv],
@@ -49,7 +62,7 @@ def spawn(
             group=pwd.getpwnam(user).pw_gid if user else None,
             extra_groups=[] if user else None,
             start_new_session=True,
-            preexec_fn=_die_with(os.getpid(), death_signal),  # noqa: PLW1509  the main thread alone spawns
+            preexec_fn=_die_with(os.getpid(), death_signal),  # noqa: PLW1509  it calls nothing that needs a lock
         )
 
 

@@ -66,7 +66,9 @@ class Played:
         return repeat
 
 
-def play(environment: Environment, tmp_path: Path, text: str, listener: Listener = lambda _: None) -> Played:
+def play(
+    environment: Environment, tmp_path: Path, text: str, listener: Listener = lambda _: None, *, jobs: int = 1
+) -> Played:
     """Run a scenario's text on the shared cluster; `listener` may act, as it is called on the main thread."""
     file = tmp_path / "test.chaos.yaml"
     file.write_text(text)
@@ -78,7 +80,7 @@ def play(environment: Environment, tmp_path: Path, text: str, listener: Listener
         events.append(event)
         listener(event)
 
-    run = run_scenario(make_plan(parse(text, str(file))), environment, folder, listen)
+    run = run_scenario(make_plan(parse(text, str(file))), environment, folder, listen, jobs=jobs)
     return Played(run, folder, tuple(events))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.check import FILES
+from harness.topology import MOST_LANES
 
 if TYPE_CHECKING:
     from harness.environment import Environment
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 @click.option("--only", multiple=True, metavar="AXIS=VALUE", help="Run only these cells; may be given again.")
 @click.option("--repeat", type=click.IntRange(min=1), help="How often each cell runs, instead of the file's.")
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the file's.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1, max=MOST_LANES),
+    default=1,
+    show_default=True,
+    help="How many repeats go on at a time, where their faults touch only their own apps.",
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where the evidence goes.")
 @click.option("--keep", is_flag=True, help="Leave the environment running; a later run uses it again.")
 @click.option("--json", "as_json", is_flag=True, help="Print verdict.json (an array for several files).")
@@ -32,6 +40,7 @@ def run(
     only: tuple[str, ...],
     repeat: int | None,
     seed: int | None,
+    jobs: int,
     out: Path | None,
     keep: bool,
     as_json: bool,
@@ -60,7 +69,7 @@ def run(
             )
             progress(started)
         for plan, folder in zip(plans, folders, strict=True):
-            verdicts.append(_run_one(plan, environment, folder, progress, as_json))
+            verdicts.append(_run_one(plan, environment, folder, progress, jobs, as_json))
             if verdicts[-1].interrupted or verdicts[-1].environment_failure:
                 break
     if as_json:
@@ -70,7 +79,9 @@ def run(
     return worst_exit_code(verdict.exit_code for verdict in verdicts)
 
 
-def _run_one(plan: Plan, environment: Environment, folder: Path, progress: Progress, as_json: bool) -> RunVerdict:
+def _run_one(
+    plan: Plan, environment: Environment, folder: Path, progress: Progress, jobs: int, as_json: bool
+) -> RunVerdict:
     from harness.cli.console import result_console
     from harness.report.terminal import print_report
     from harness.session import run_scenario
@@ -78,7 +89,7 @@ def _run_one(plan: Plan, environment: Environment, folder: Path, progress: Progr
     for warning in plan.warnings:
         click.echo(f"warning: {warning}", err=True)
     with progress:
-        verdict = run_scenario(plan, environment, folder, progress)
+        verdict = run_scenario(plan, environment, folder, progress, jobs=jobs)
     click.echo(f"evidence: {folder}", err=True)
     if not as_json:
         print_report(result_console(), verdict, folder, plan.scenario.file)

@@ -2,7 +2,7 @@
 
 What runs: one process per incarnation, `python -m harness.apps.<kind> CONFIG`, in a session of its own so that a
 terminal's Ctrl-C reaches only the harness. Children die with the harness (PR_SET_PDEATHSIG), which acts when the
-*thread* that spawned them ends: everything here runs on the main thread.
+*thread* that spawned them ends: a repeat runs on one thread, and none of its apps is left when that thread ends.
 
 An exit is expected when a fault or the end of the repeat asked for it, when a producer has sent everything (0), or
 when the app itself asks for a successor (75, at most RESTARTS_MAX times an instance). Any other makes the repeat

@@ -2,7 +2,7 @@
 
     prepare → load ‖ faults → heal → drain → stop → collect
 
-It is turned by one loop on the main thread; every wait is bounded, and what was waited for is told. A repeat never
+It is turned by one loop on one thread; every wait is bounded, and what was waited for is told. A repeat never
 ends with a fault still in place: whatever is made registers its clean-up first.
 """
 
@@ -269,7 +269,9 @@ class Repeat:
             fired = injection.fired
             injection.poll()
             if injection.fired != fired:
-                self._listener(FaultInjected(at=self._at(), fault=injection.label, evidence=injection.facts()))
+                self._listener(
+                    FaultInjected(**self._now(), fault=injection.label, evidence=injection.facts()),
+                )
         if now - self._environment_checked > CHECK_ENVIRONMENT_S:
             self._environment_checked = now
             self._environment.check()
@@ -284,7 +286,7 @@ class Repeat:
         for injection in reversed(self._injections):  # the last injected is healed first
             outcomes.append(injection.heal())
             if injection.fired:
-                self._listener(FaultHealed(at=self._at(), fault=injection.label, healed=outcomes[-1].healed))
+                self._listener(FaultHealed(**self._now(), fault=injection.label, healed=outcomes[-1].healed))
         self._outcomes = tuple(reversed(outcomes))
         if self._stream.lost > self._lost_before:
             self._reasons.append(f"{self._stream.lost - self._lost_before} events of the proxy were lost")
@@ -317,7 +319,7 @@ class Repeat:
 
     @contextmanager
     def _phase(self, phase: str) -> Iterator[None]:
-        self._listener(PhaseStarted(at=self._at(), cell=self._cell.label, repeat=self._number, phase=phase))
+        self._listener(PhaseStarted(**self._now(), phase=phase))
         began = time.monotonic()
         try:
             yield
@@ -328,13 +330,17 @@ class Repeat:
         return sum(path.stat().st_size for path in (self._folder / "ledger").iterdir())
 
     def _app_started(self, instance: Instance, pid: int) -> None:
-        self._listener(AppStarted(at=self._at(), process=instance.process, pid=pid))
+        self._listener(AppStarted(**self._now(), process=instance.process, pid=pid))
 
     def _app_exited(self, exit_: Exit) -> None:
         if exit_.reason:
             self._reasons.append(exit_.reason)
-        event = AppExited(at=self._at(), process=exit_.process, exit_code=exit_.code, expected=not exit_.reason)
+        event = AppExited(**self._now(), process=exit_.process, exit_code=exit_.code, expected=not exit_.reason)
         self._listener(event)
+
+    def _now(self) -> dict[str, Any]:
+        """What every event of this repeat says."""
+        return {"at": self._at(), "cell": self._cell.label, "repeat": self._number}
 
 
 def _waker(wake: threading.Event) -> Callable[[HopEvent], None]:

@@ -1,4 +1,4 @@
-"""Every cell of a plan, every repeat, one after another on one environment.
+"""Every cell of a plan, every repeat, on one environment: one after another, or several side by side (`jobs`).
 
 The first Ctrl-C (or SIGTERM, as CI sends it) ends the load, heals every fault, collects what there is and stops; the
 second tears down at once.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import secrets
 import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import Any, TypeVar
 
 import orjson
 
@@ -21,13 +24,19 @@ from faults import EventStream, HopClient
 from harness import run_folder as layout
 from harness.conductor.names import Names
 from harness.conductor.repeat import Repeat, Running
+from harness.conductor.schedule import Schedule, Task
 from harness.environment import Environment
 from harness.errors import EnvironmentFailedError
-from harness.events import Listener, PhaseStarted, RepeatFinished, RepeatStarted
+from harness.events import Event, Listener, PhaseStarted, RepeatFinished, RepeatStarted
 from harness.model import RepeatRecord
 from harness.plan import Cell, Plan
+from harness.spawning import outliving_its_children
 
 INTERRUPTED = "interrupted"
+SIGNALS_S = 0.2
+"""How often the main thread, which alone receives signals, looks whether one came."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +55,26 @@ class Conducted:
 
 
 class _Interrupts:
-    """Turns the first SIGINT or SIGTERM into a request; the second is a KeyboardInterrupt."""
+    """Turns the first SIGINT or SIGTERM into a request; the second is a KeyboardInterrupt for whoever looks."""
 
     def __init__(self) -> None:
         self.asked = False
+        self._twice = False
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
         if self.asked:
+            self._twice = True
             raise KeyboardInterrupt
         self.asked = True
+
+    def seen(self) -> bool:
+        """
+        Raises:
+            KeyboardInterrupt: It was the second.
+        """
+        if self._twice:
+            raise KeyboardInterrupt
+        return self.asked
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -66,57 +86,120 @@ class _Interrupts:
                 signal.signal(number, handler)
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    task: Task
+    record: RepeatRecord
+    folder: Path
+    failure: str
+
+
+class _OnThisThread(Executor):
+    """One at a time needs no thread: what a repeat raises is raised here, and listeners are called where they were."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
 def run_plan(
     plan: Plan,
     environment: Environment,
     run_folder: Path,
     listener: Listener,
     on_repeat: Callable[[Cell, RepeatRecord, Path], str],
+    *,
+    jobs: int = 1,
 ) -> Conducted:
     """Run every cell `plan.repeat` times.
 
     Args:
         run_folder: Exists; gets `cells/<label>/repeat-<k>/`.
-        listener: Receives every event, on this thread.
-        on_repeat: Judges a finished repeat from its folder and returns its verdict word; called before the next begins.
+        listener: Receives every event; never two at a time, but with several jobs on their threads.
+        on_repeat: Judges a finished repeat from its folder and returns its verdict word, on the thread that ran it.
+        jobs: How many repeats may go on at a time, where their faults allow it.
 
     Raises:
         KeyboardInterrupt: On the second Ctrl-C.
     """
     token = "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(5))
     interrupts = _Interrupts()
-    done: list[tuple[Cell, tuple[tuple[RepeatRecord, Path], ...]]] = []
-    failure = ""
     hops = HopClient(environment.proxy_url)
+    tell = _one_at_a_time(listener)
     with interrupts.installed(), EventStream(hops) as stream:
-        running = Running(environment, hops, stream, listener, time.monotonic(), lambda: interrupts.asked)
-        for index, cell in enumerate(plan.cells, 1):
-            repeats: list[tuple[RepeatRecord, Path]] = []
-            for number in range(1, plan.repeat + 1):
-                if interrupts.asked or failure:
-                    break
-                folder = layout.repeat_folder(run_folder, cell.label, number)
-                listener(RepeatStarted(at=running.at(), cell=cell.label, repeat=number, repeats=plan.repeat))
-                repeat = Repeat(cell, number, folder, Names(f"{token}-{index}-{number}"), running)
-                record, failure = _executed(repeat)
-                if interrupts.asked:
-                    record = replace(record, reasons=(*record.reasons, INTERRUPTED))
-                _write(folder, record)
-                listener(PhaseStarted(at=running.at(), cell=cell.label, repeat=number, phase="audit"))
-                verdict = on_repeat(cell, record, folder)
-                repeats.append((record, folder))
-                listener(
-                    RepeatFinished(
-                        at=running.at(),
-                        cell=cell.label,
-                        repeat=number,
-                        verdict=verdict,
-                        seconds=round(sum(record.seconds.values()), 3),
-                    )
-                )
-            if repeats:
-                done.append((cell, tuple(repeats)))
-    return Conducted(tuple(done), interrupts.asked, failure)
+        running = Running(environment, hops, stream, tell, time.monotonic(), interrupts.seen)
+
+        def perform(task: Task) -> _Done:
+            with outliving_its_children():
+                names = Names(f"{token}-{task.index}-{task.number}")
+                return _perform(task, plan.repeat, names, run_folder, running, on_repeat)
+
+        schedule = Schedule(plan, jobs=jobs, lanes=environment.topology.lanes)
+        with _OnThisThread() if jobs == 1 else ThreadPoolExecutor(jobs, "repeat") as executor:
+            done = _perform_all(schedule, executor, perform, interrupts)
+    return Conducted(_by_cell(plan, done), interrupts.asked, next((each.failure for each in done if each.failure), ""))
+
+
+def _perform_all(
+    schedule: Schedule, executor: Executor, perform: Callable[[Task], _Done], interrupts: _Interrupts
+) -> list[_Done]:
+    going_on: dict[Future[_Done], Task] = {}
+    done: list[_Done] = []
+    while True:
+        while (task := schedule.next(going_on.values())) is not None:
+            going_on[executor.submit(perform, task)] = task
+        if not going_on:
+            return done
+        ended, _ = wait(going_on, timeout=SIGNALS_S, return_when=FIRST_COMPLETED)
+        for future in ended:
+            del going_on[future]
+            done.append(future.result())
+            if done[-1].failure:
+                schedule.stop()
+        if interrupts.seen():
+            schedule.stop()
+
+
+def _perform(
+    task: Task,
+    repeats: int,
+    names: Names,
+    run_folder: Path,
+    running: Running,
+    on_repeat: Callable[[Cell, RepeatRecord, Path], str],
+) -> _Done:
+    """One repeat, its record written and judged."""
+    cell, number = task.cell, task.number
+    folder = layout.repeat_folder(run_folder, cell.label, number)
+    running.listener(RepeatStarted(at=running.at(), cell=cell.label, repeat=number, repeats=repeats))
+    record, failure = _executed(Repeat(cell, number, folder, names, running))
+    if running.interrupted():
+        record = replace(record, reasons=(*record.reasons, INTERRUPTED))
+    _write(folder, record)
+    running.listener(PhaseStarted(at=running.at(), cell=cell.label, repeat=number, phase="audit"))
+    verdict = on_repeat(cell, record, folder)
+    seconds = round(sum(record.seconds.values()), 3)
+    running.listener(RepeatFinished(at=running.at(), cell=cell.label, repeat=number, verdict=verdict, seconds=seconds))
+    return _Done(task, record, folder, failure)
+
+
+def _by_cell(plan: Plan, done: Sequence[_Done]) -> tuple[tuple[Cell, tuple[tuple[RepeatRecord, Path], ...]], ...]:
+    ordered = sorted(done, key=lambda each: each.task.number)
+    found = (
+        (cell, tuple((each.record, each.folder) for each in ordered if each.task.cell is cell)) for cell in plan.cells
+    )
+    return tuple((cell, repeats) for cell, repeats in found if repeats)
+
+
+def _one_at_a_time(listener: Listener) -> Listener:
+    lock = threading.Lock()
+
+    def tell(event: Event) -> None:
+        with lock:
+            listener(event)
+
+    return tell
 
 
 def _executed(repeat: Repeat) -> tuple[RepeatRecord, str]:

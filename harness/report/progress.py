@@ -20,6 +20,7 @@ from harness.events import (
     FaultHealed,
     FaultInjected,
     PhaseStarted,
+    RepeatEvent,
     RepeatFinished,
     RepeatStarted,
 )
@@ -33,7 +34,8 @@ class Progress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._status: Status | None = None
-        self._repeat = ""
+        self._repeats: dict[tuple[str, int], str] = {}
+        self._doing: dict[tuple[str, int], str] = {}
 
     def __enter__(self) -> Self:
         if self._console.is_interactive:
@@ -58,22 +60,31 @@ class Progress:
                 self._staying(f"environment {verb} in {event.seconds:.1f} s (cluster {event.cluster_id})")
             case RepeatStarted():
                 cell = "" if event.cell == "all" else f"{event.cell} "
-                self._repeat = f"{cell}{event.repeat}/{event.repeats}"
+                self._repeats[event.cell, event.repeat] = f"{cell}{event.repeat}/{event.repeats}"
             case PhaseStarted():
-                self._moving(f"{self._repeat}: {event.phase}")
+                self._going_on(event, event.phase)
             case FaultInjected():
-                self._moving(f"{self._repeat}: {event.fault}")
+                self._going_on(event, event.fault)
             case FaultHealed(healed=False):
-                self._staying(f"{self._repeat}: did not heal: {event.fault}")
+                self._staying(f"{self._named(event)}: did not heal: {event.fault}")
             case AppExited(expected=False):
-                self._staying(f"{self._repeat}: {event.process} exited unexpectedly with {event.exit_code}")
+                self._staying(f"{self._named(event)}: {event.process} exited unexpectedly with {event.exit_code}")
             case RepeatFinished():
+                self._doing.pop((event.cell, event.repeat), None)
                 verdict = Verdict(event.verdict)
-                line = Text(f"{self._repeat}: ")
+                line = Text(f"{self._named(event)}: ")
                 line.append(VERDICT_WORDS[verdict], style=VERDICT_STYLES[verdict])
                 self._staying(line.append(f" in {event.seconds:.0f} s"))
             case _:
                 pass
+
+    def _named(self, event: RepeatEvent) -> str:
+        return self._repeats.get((event.cell, event.repeat), event.cell)
+
+    def _going_on(self, event: RepeatEvent, what: str) -> None:
+        """The moving line tells what every repeat that goes on does; a log, only what is new."""
+        new = self._doing[event.cell, event.repeat] = f"{self._named(event)}: {what}"
+        self._moving("  ".join(self._doing.values()) if self._status else new)
 
     def _moving(self, message: str) -> None:
         if self._status:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -24,15 +25,16 @@ from harness.events import (
 from harness.report.events import EventLog
 from harness.report.progress import Progress
 
+FIRST: dict[str, Any] = {"cell": "write=insert", "repeat": 1}
 STREAM: list[Event] = [
     EnvironmentStarted(at=0.0, cluster_id="k3f9", seconds=3.2, reused=False),
     RepeatStarted(at=0.1, cell="write=insert", repeat=1, repeats=2),
-    AppStarted(at=0.2, process="sink#1/1", pid=4711),
+    AppStarted(at=0.2, **FIRST, process="sink#1/1", pid=4711),
     PhaseStarted(at=0.3, cell="write=insert", repeat=1, phase="load"),
-    FaultInjected(at=1.0, fault="crash sink before commit 2", evidence={"pid": 4711}),
-    AppExited(at=1.1, process="sink#1/1", exit_code=-9, expected=True),
-    AppExited(at=1.2, process="sink#1/2", exit_code=1, expected=False),
-    FaultHealed(at=2.0, fault="crash sink before commit 2", healed=False),
+    FaultInjected(at=1.0, **FIRST, fault="crash sink before commit 2", evidence={"pid": 4711}),
+    AppExited(at=1.1, **FIRST, process="sink#1/1", exit_code=-9, expected=True),
+    AppExited(at=1.2, **FIRST, process="sink#1/2", exit_code=1, expected=False),
+    FaultHealed(at=2.0, **FIRST, fault="crash sink before commit 2", healed=False),
     PhaseStarted(at=3.0, cell="write=insert", repeat=1, phase="drain"),
     RepeatFinished(at=9.0, cell="write=insert", repeat=1, verdict="inconclusive", seconds=8.9),
     RunFinished(at=9.1, verdict="inconclusive", exit_code=3),
