@@ -43,7 +43,7 @@ class RepeatStarted(RepeatEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStarted(RepeatEvent):
-    """`phase` is one of prepare, load, heal, drain, stop, collect, audit."""
+    """`phase` is one of prepare, load, heal, drain, stop, collect, clean, audit."""
 
     phase: str
 

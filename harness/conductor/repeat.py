@@ -1,6 +1,6 @@
 """One repeat of one cell, from empty topics to evidence on disk.
 
-    prepare → load ‖ faults → heal → drain → stop → collect
+    prepare → load ‖ faults → heal → drain → stop → collect → clean
 
 It is turned by one loop on one thread; every wait is bounded, and what was waited for is told. A repeat never
 ends with a fault still in place: whatever is made registers its clean-up first.
@@ -120,6 +120,8 @@ class Repeat:
             self._write_places(drained=drained)
             with self._phase("collect"):
                 self._collect()
+            with self._phase("clean"):
+                cleanup.close()
         return self.record()
 
     # -- prepare -----------------------------------------------------------------------------------------------

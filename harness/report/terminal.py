@@ -19,6 +19,7 @@ from harness.report.conclusion import conclusion, reasons_of
 from harness.report.matrix import matrix
 from harness.report.story import story
 from harness.report.telling import Exhibit, exhibit_of, nearest_clean_cell
+from harness.report.times import times
 from harness.report.words import VERDICT_STYLES, VERDICT_WORDS, noun, number
 from harness.run_folder import repeat_folder
 from harness.verdict import CellVerdict, RunVerdict
@@ -50,6 +51,7 @@ def _parts(run: RunVerdict, run_folder: Path, scenario_file: str) -> Iterator[Re
     if any(cell.repeats for cell in run.cells):
         yield matrix(run)
         yield Text()
+        yield _label("time", times(run))
     for warning in run.warnings:
         yield Text(f"warning: {warning}")
     verdict = Text(VERDICT_WORDS[run.verdict], style=VERDICT_STYLES[run.verdict])
