@@ -60,28 +60,32 @@ def test_an_app_that_asks_for_a_successor_again_and_again(environment: Environme
 
 
 @pytest.mark.parametrize(
-    ("component", "said"), [("postgres", "postgres"), ("proxy", "proxy"), ("broker 2", "broker 2")]
+    "components",
+    [["postgres"], ["proxy"], ["broker 2"], ["broker 2", "broker 3"]],
+    ids=["postgres", "proxy", "one broker", "two of three brokers"],
 )
 def test_a_part_of_the_environment_dies_in_mid_run(
-    command_line: CommandLine, tmp_path: Path, component: str, said: str
+    command_line: CommandLine, tmp_path: Path, components: list[str]
 ) -> None:
     folder = tmp_path / "run"
     process = command_line.start("run", _long(tmp_path), "--out", folder, "--json")
     wait_until(lambda: event_seen(folder, event="PhaseStarted", phase="load"), "the load")
-    _process_of(command_line, component).send_signal(signal.SIGKILL)
+    for component in components:
+        _process_of(command_line, component).send_signal(signal.SIGKILL)
     ended = finish(process)
     assert ended.returncode == 4, ended.stderr
     verdict = json.loads(ended.stdout)
     assert verdict["verdict"] == "inconclusive"
-    assert said in verdict["environment_failure"].lower()
+    assert any(component in verdict["environment_failure"].lower() for component in components)
     assert verdict == json.loads((folder / "verdict.json").read_text())
     assert command_line.leftovers() == []
 
 
-def test_ctrl_c_once_heals_and_judges_what_there_is(command_line: CommandLine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_once_heals_and_judges_what_there_is(command_line: CommandLine, tmp_path: Path, jobs: str) -> None:
     folder = tmp_path / "run"
     held = "faults:\n  - {hold: processor, at: before commit 2, for: 60s}"
-    process = command_line.start("run", _long(tmp_path, held), "--out", folder, "--json")
+    process = command_line.start("run", _long(tmp_path, held), "--out", folder, "--json", "--jobs", jobs)
     wait_until(lambda: event_seen(folder, event="FaultInjected"), "the hold")
     interrupt(process)
     ended = finish(process)
@@ -96,10 +100,11 @@ def test_ctrl_c_once_heals_and_judges_what_there_is(command_line: CommandLine, t
     assert command_line.leftovers() == []
 
 
-def test_ctrl_c_twice_tears_down_at_once(command_line: CommandLine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_twice_tears_down_at_once(command_line: CommandLine, tmp_path: Path, jobs: str) -> None:
     folder = tmp_path / "run"
     held = "faults:\n  - {hold: processor, at: before commit 2, for: 60s}"
-    process = command_line.start("run", _long(tmp_path, held), "--out", folder)
+    process = command_line.start("run", _long(tmp_path, held), "--out", folder, "--jobs", jobs)
     wait_until(lambda: event_seen(folder, event="FaultInjected"), "the hold")
     interrupt(process)
     wait_until(lambda: event_seen(folder, event="PhaseStarted", phase="heal"), "the first Ctrl-C to act")
