@@ -6,6 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 GO = $$($(CURDIR)/$(BIN)/python -c 'from harness.environment.tools import go_program; print(go_program())')
 STAMP := .venv/.installed
+COMPILE = $(BIN)/uv pip compile --generate-hashes --universal --python-version 3.11 \
+  --no-header --no-emit-index-url --no-emit-find-links --quiet
 
 .PHONY: help
 help: ## What each target does
@@ -20,6 +22,12 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
+# Apache Spark is large, and only the audit's other engine needs it: not a price for `make demo`.
+.venv/.spark: requirements/spark.txt $(STAMP)
+	@echo "installing Apache Spark into .venv …" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/spark.txt
+	@touch $@
+
 .PHONY: install
 install: $(STAMP) ## Python packages into .venv
 
@@ -32,9 +40,25 @@ demo: setup ## One fault, two pipelines, three real brokers: where does exactly-
 	@$(BIN)/eos-chaos run scenarios/fast/where-exactly-once-stops.chaos.yaml
 
 .PHONY: test
-test: setup ## Everything: unit, quality and integration tests on real brokers, and the proxy's own
+test: setup .venv/.spark ## Everything: unit, quality and integration tests on real brokers, and the proxy's own
 	$(BIN)/pytest -n 2 --dist loadfile tests/integration tests/quality tests/unit
 	$(MAKE) --no-print-directory test-proxy
+
+.PHONY: nightly
+nightly: setup .venv/.spark ## What takes hours: every scenario ten times, ten times the trials, a cluster over 500 repeats
+	$(BIN)/eos-chaos run scenarios/fast/*.chaos.yaml --repeat 10 --jobs 3
+	HYPOTHESIS_PROFILE=nightly QUALITY_TRIALS=20000 $(BIN)/pytest --timeout 0 tests/quality
+	$(BIN)/python benchmarks/endurance.py
+
+.PHONY: mutants
+mutants: $(STAMP) ## Conditions of the audit's SQL that no history needs
+	$(BIN)/python -m tests.quality.audit.survivors
+
+.PHONY: bench
+bench: setup ## What hops, the reader and the audit cost, beside the alternatives
+	$(BIN)/python benchmarks/proxy.py
+	$(BIN)/python benchmarks/reader.py
+	$(BIN)/python -m benchmarks.audit
 
 .PHONY: test-unit
 test-unit: $(STAMP) ## The tests that need nothing but Python, in seconds
@@ -58,8 +82,8 @@ lint: setup ## ruff, mypy --strict, import-linter, gofmt, go vet
 .PHONY: lock
 lock: $(STAMP) ## Pin every Python package again, by hash
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
-	  --no-header --no-emit-index-url --no-emit-find-links --quiet --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra dev --output-file requirements/dev.txt
+	echo 'pyspark>=4.1,<5' | $(COMPILE) - --constraints requirements/dev.txt --output-file requirements/spark.txt
 
 .PHONY: clean
 clean: ## Leftovers of runs that were killed, and the build's own files

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
+from faults.codes import error_code
 from faults.errors import ProxyError, ProxyRefusedError, StepError
-from faults.hops import At, HopClient, HopEvent, Rule
-from faults.names import step_alternatives
+from faults.hops import HopClient
+from faults.messages import Action, At, HopEvent, Rule
+from faults.names import Step, step_of
 from faults.stream import EventStream
 
 When = Literal["before", "after"]
 """before = the broker has not seen the request; after = it has, and the client has not seen the reply."""
 
 _AT: dict[str, At] = {"before": "request", "after": "reply"}
+
+ALL = -1
+"""`times` of a fault that acts on every frame from the n-th on."""
+
+_KAFKA = {"", "kafka"}
 
 _TICK_S = 0.2
 """How soon a waiting thread notices that the proxy is gone."""
@@ -84,20 +92,24 @@ class ArmedRule:
                 raise
         self._armed = False
         self._events.catch_up(_ECHO_S)
-        if self.first("held"):  # the proxy ends a hold of a removed rule a moment later
-            self.wait("released", _ECHO_S)
+        for held in self.all("held"):  # the proxy ends the holds of a removed rule a moment later
+            self.wait_end_of(held)
         self._events.unsubscribe(self.rule.id, self._take)
         with self._arrived:
             self._over = True
             self._arrived.notify_all()
 
+    def all(self, kind: str, wanted: Wanted = _any) -> list[HopEvent]:
+        """All such events so far."""
+        with self._arrived:
+            return [event for event in self._seen if event.kind == kind and wanted(event)]
+
     def first(self, kind: str, wanted: Wanted = _any) -> HopEvent | None:
         """The first such event so far."""
-        with self._arrived:
-            return next((event for event in self._seen if event.kind == kind and wanted(event)), None)
+        return next(iter(self.all(kind, wanted)), None)
 
-    def wait(self, kind: str, timeout_s: float, wanted: Wanted = _any) -> HopEvent | None:
-        """The first such event; None when there is none within `timeout_s`, or until the rule is disarmed.
+    def wait(self, kind: str, timeout_s: float, wanted: Wanted = _any, nth: int = 1) -> HopEvent | None:
+        """The nth such event; None when there is none within `timeout_s`, or until the rule is disarmed.
 
         With a timeout of 0 it only looks, and does not raise.
 
@@ -107,22 +119,28 @@ class ArmedRule:
         deadline = time.monotonic() + timeout_s
         while True:
             with self._arrived:
-                event = self.first(kind, wanted)
-                if event is not None or self._over:
-                    return event
+                events = self.all(kind, wanted)
+                if len(events) >= nth:
+                    return events[nth - 1]
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if self._over or left <= 0:
                     return None
                 self._events.check()
                 self._arrived.wait(min(left, _TICK_S))
 
-    def wait_end_of_hold(self) -> HopEvent | None:
-        """The event that confirms our own release; None when it does not come at once.
+    def wait_end_of(self, held: HopEvent) -> HopEvent | None:
+        """The event that confirms a release; None when it does not come at once.
 
         Raises:
             ProxyGoneError: It will never come.
         """
-        return self.wait("released", _ECHO_S)
+        return self.wait("released", _ECHO_S, lambda released: released.hold == held.hold)
+
+    def acted(self, kind: str) -> list[HopEvent]:
+        """All such events, those included that the proxy has logged and that are still on their way."""
+        if self._armed and len(self.all(kind)) < max(self.rule.times, 1):
+            self._events.catch_up(_ECHO_S)
+        return self.all(kind)
 
     def matched(self) -> int | None:
         """How many requests matched so far; None when the proxy cannot say."""
@@ -133,20 +151,22 @@ class ArmedRule:
         except ProxyError:
             return None
 
-    def why_it_never_came(self, step: str) -> str:
-        """Why the rule never fired, as far as it can be known."""
-        what = f"{step} {self.rule.nth}"
-        lanes = ", ".join(self.rule.lanes)
+    def why_no_more(self, step: Step, fired: int) -> str:
+        """Why the rule fired only so often, as far as it can be known; empty when that is what was asked for."""
+        if fired >= max(self.rule.times, 1):
+            return ""
+        number = self.rule.nth + fired
+        what, where = f"{step} {number}", ", ".join([*self.rule.lanes, *(f"link {link}" for link in self.rule.links)])
         if lost := self._events.lost - self._lost_before:
-            return f"eosproxy's event log lost {lost} events: whether {what} came on {lanes} cannot be known"
+            return f"eosproxy's event log lost {lost} events: whether {what} came on {where} cannot be known"
         matched = self.matched()
         if matched is None:
-            return f"{what} was not seen on {lanes}, and eosproxy cannot say how often the step came"
-        if matched < self.rule.nth:
-            return f"{what} never came on {lanes}: the step was seen {matched} times"
+            return f"{what} was not seen on {where}, and eosproxy cannot say how often the step came"
+        if matched < number:
+            return f"{what} never came on {where}: the step was seen {matched} times"
         if self.rule.at == "reply":
-            return f"{what} came on {lanes}, but no reply to it did"
-        return f"{what} came on {lanes}, but its connection ended before the rule could act on it"
+            return f"{what} came on {where}, but no reply to it did"
+        return f"{what} came on {where}, but its connection ended before the rule could act on it"
 
     def _take(self, event: HopEvent) -> None:
         with self._arrived:
@@ -155,38 +175,67 @@ class ArmedRule:
 
 
 def step_rule(
-    id: str, lanes: Sequence[str], *, step: str, when: str, n: int, action: Literal["hold", "lose", "note"]
+    id: str | None,
+    lanes: Sequence[str] = (),
+    *,
+    links: Sequence[str] = (),
+    step: str | Step,
+    when: str = "before",
+    n: int = 1,
+    times: int = 1,
+    action: Action,
+    error: str | int | None = None,
 ) -> Rule:
-    """The rule that acts on the n-th frame of a step.
+    """The rule that acts on the n-th frame of a step, and on `times` from there on.
+
+    Args:
+        id: Without one the rule gets a name of its own.
 
     Raises:
-        StepError: The step does not exist, or n, when or lanes cannot be.
+        StepError: The step or the error does not exist, or n, times, when, lanes or links cannot be.
     """
-    if isinstance(lanes, str) or not lanes:
-        raise StepError(f"a step fault needs a list of lanes, such as ['lane-3'], not {lanes!r}")
+    named = step_of(step)
+    _check_names("lanes", lanes, "lane-3")
+    _check_names("links", links, "1-2")
+    if not lanes and not links:
+        raise StepError("a step fault needs a list of lanes, such as ['lane-3'], or of links, such as ['1-2']")
     if n < 1:
         raise StepError(f"steps are counted from 1, so there is no step number {n}")
+    if times < 1 and times != ALL:
+        raise StepError(f"a step fault acts at least once, or with times={ALL} on all that come, not {times} times")
     if when not in _AT:
         raise StepError(f"a step fault acts 'before' or 'after' a step, not {when!r}")
-    match = step_alternatives(step)
-    return Rule(id=id, lanes=tuple(lanes), match=match, at=_AT[when], action=action, nth=n)
+    return Rule(
+        id=f"{named.name}-{uuid.uuid4().hex[:8]}" if id is None else id,
+        lanes=tuple(lanes),
+        links=tuple(links),
+        match=named.alternatives(),
+        at=_AT[when],
+        action=action,
+        nth=n,
+        times=times,
+        error=None if error is None else error_code(error, named.protocol),
+    )
+
+
+def _check_names(what: str, names: Sequence[str], example: str) -> None:
+    if isinstance(names, str):
+        raise StepError(f"a step fault needs a list of {what}, such as [{example!r}], not {names!r}")
 
 
 def frame_facts(event: HopEvent) -> dict[str, Any]:
     """What identifies a frame, as evidence."""
-    frame = {
-        "at": event.at,
-        "n": event.n,
-        "api": event.api,
-        "api_version": event.api_version,
-        "hop": event.hop,
-        "lane": event.lane,
-        "connection": event.connection,
-        "correlation_id": event.correlation_id,
-        "client_id": event.client_id,
-    }
-    if event.transactional_id:
-        frame["transactional_id"] = event.transactional_id
+    frame: dict[str, Any] = {"at": event.at, "n": event.n, "api": event.api, "hop": event.hop}
+    if event.protocol in _KAFKA:
+        frame |= {
+            "api_version": event.api_version,
+            "correlation_id": event.correlation_id,
+            "client_id": event.client_id,
+        }
+    frame |= {"connection": event.connection}
+    for name in ("lane", "link", "text", "transactional_id", "group_id"):
+        if value := getattr(event, name):
+            frame[name] = value
     if event.committed is not None:
         frame["committed"] = event.committed
     if event.topics:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from faults.armed import ArmedRule, frame_facts, step_rule
+from faults.armed import ALL, ArmedRule, frame_facts, step_rule
 from faults.errors import ProxyError
 from faults.evidence import Evidence
-from faults.hops import HopClient, HopEvent
+from faults.hops import HopClient
+from faults.messages import HopEvent
+from faults.names import Step
 from faults.steps import StepRule
 from faults.stream import EventStream
 
@@ -17,7 +18,7 @@ class StepDelay:
     """Delivers the n-th request of a step late: after the client's retry of the same step was answered.
 
     It bit if the broker got the held request after the answer to the retry had passed. `is_retry_of` says what a
-    retry is.
+    retry is. There is no `times`: the retry is the next request of the step, and must not be held.
 
     The arguments and errors are those of `StepRule`.
     """
@@ -27,16 +28,18 @@ class StepDelay:
         hops: HopClient,
         events: EventStream,
         *,
-        id: str,
-        lanes: Sequence[str],
-        step: str,
+        id: str | None = None,
+        lanes: Sequence[str] = (),
+        links: Sequence[str] = (),
+        step: str | Step,
         n: int = 1,
         hold_ms_max: int = 0,
     ) -> None:
-        self._held = StepRule(hops, events, id=id, lanes=lanes, step=step, n=n, hold_ms_max=hold_ms_max)
+        self._held = StepRule(hops, events, id=id, lanes=lanes, links=links, step=step, n=n, hold_ms_max=hold_ms_max)
         # Armed first, and from the held request on, so that no retry can slip through in between.
-        noted = step_rule(f"{id}.retry", lanes, step=step, when="after", n=n, action="note")
-        self._answers = ArmedRule(hops, events, replace(noted, times=-1))
+        retry = f"{id}.retry" if id else None
+        noted = step_rule(retry, lanes, links=links, step=step, when="after", n=n, times=ALL, action="note")
+        self._answers = ArmedRule(hops, events, noted)
 
     def arm(self) -> None:
         """Add the rules.
@@ -108,15 +111,18 @@ class StepDelay:
 def is_retry_of(held: HopEvent, answer: HopEvent) -> bool:
     """Whether an answered request is the client's retry of a held one.
 
-    A retry comes from the same lane over another connection (behind the held request nothing moves), is of the same
-    kind and transaction, and concerns at least one of the same partitions: a Produce to another partition, led by
-    another broker, is none.
+    A retry comes from the same lane or link over another connection (behind the held request nothing moves), is of the
+    same kind and transaction (of another protocol than Kafka: of the same text), and concerns at least one of the same
+    partitions: a Produce to another partition, led by another broker, is none.
     """
-    same = (held.lane, held.api, held.transactional_id, held.committed) == (
-        answer.lane, answer.api, answer.transactional_id, answer.committed,
-    )  # fmt: skip
+    same = _kind(held) == _kind(answer)
     elsewhere = answer.connection != held.connection and answer.mono_ns > held.mono_ns
     return same and elsewhere and (not held.topics or bool(_partitions(held) & _partitions(answer)))
+
+
+def _kind(event: HopEvent) -> tuple[object, ...]:
+    where = (event.lane, event.link)
+    return (*where, event.protocol, event.api, event.text, event.transactional_id, event.committed)
 
 
 def _is_answer_to(held: HopEvent, answer: HopEvent) -> bool:

@@ -5,12 +5,13 @@
     FaultError
     ├── ProxyError             eosproxy, or the Toxiproxy inside it
     │   ├── ProxyGoneError     it cannot be reached, does not answer in time, or was replaced by another one
+    │   ├── ProxyMissingError  there is no eosproxy program that could be started
     │   ├── ProxyRefusedError  it understood and said no (4xx); carries its status and its own words
     │   └── ProxyFailedError   it failed (5xx), or answered something that is not of its API
     ├── ToxicError             a toxic is not what was asked for: what follows would not be under that fault
     ├── HealError              a fault could not be taken back; what runs on is not trustworthy
     ├── ProcessError           a process may not be signalled by this user
-    └── StepError              a step that does not exist, or that cannot be watched on a Kafka link
+    └── StepError              a step or an error code that does not exist, or that cannot be as it was asked for
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ class ProxyError(FaultError):
 
 class ProxyGoneError(ProxyError):
     """The proxy does not answer. Usual causes: it died, it hangs, the URL is wrong."""
+
+
+class ProxyMissingError(ProxyError):
+    """There is no eosproxy program. Usual causes: it was never built, and Go is not installed."""
 
 
 class ProxyRefusedError(ProxyError):

@@ -76,14 +76,20 @@ class ProcessHandle:
         """SIGKILL, and wait until it is gone. It bit if the process died by that signal."""
         return self._end(signal.SIGKILL, wait_s)
 
-    def stop(self, wait_s: float = 30.0, signalled: Callable[[], None] | None = None) -> Evidence:
+    def stop(
+        self,
+        wait_s: float = 30.0,
+        signalled: Callable[[], None] | None = None,
+        by: signal.Signals = signal.SIGTERM,
+    ) -> Evidence:
         """SIGTERM, and wait until it is gone. It bit if the process got it and ended within `wait_s`.
 
         Args:
+            by: Another signal that means the same to it.
             signalled: Called between the signal and the wait: where what the process waits for is to be let go, such
                 as a frame that is held, since in good order it cannot end before.
         """
-        return self._end(signal.SIGTERM, wait_s, signalled)
+        return self._end(by, wait_s, signalled)
 
     def pause(self, wait_s: float = 5.0) -> Evidence:
         """SIGSTOP. It bit once /proc shows every thread stopped."""

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 from faults.errors import FaultError, ProxyError, ProxyFailedError, ProxyGoneError, ProxyRefusedError
-from faults.hops import FollowedEvents, HopClient, HopEvent
+from faults.hops import FollowedEvents, HopClient
+from faults.messages import HopEvent
 
 Sink = Callable[[HopEvent], None]
 """Gets events on the reader's thread, so it must return at once: `queue.SimpleQueue().put` is one."""

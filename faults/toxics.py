@@ -12,6 +12,7 @@ Toxicity is always 1.0: Toxiproxy's seed does nothing, so chance would not be ou
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -83,14 +84,16 @@ class Toxics:
                 if error.status != 404:
                     raise
 
-    def add_latency(
-        self, proxy: str, toxic: str, latency_ms: int, jitter_ms: int = 0, stream: Stream = "downstream"
+    def add(
+        self, proxy: str, toxic: str, kind: str, attributes: Mapping[str, int], stream: Stream = "downstream"
     ) -> None:
-        """Delay what passes a proxy in one direction by latency ± jitter.
+        """Add a toxic to one direction of a proxy.
 
         Args:
             proxy: Made by `create_proxy` of this object.
             toxic: Its name, unique on the proxy.
+            kind: Toxiproxy's `type`: latency, bandwidth, slicer, reset_peer.
+            attributes: As Toxiproxy names them, all of them.
 
         Raises:
             ToxicError: It is not listed as asked for and was taken back, or the proxy refuses changes even after it
@@ -98,10 +101,10 @@ class Toxics:
         """
         wanted = {
             "name": toxic,
-            "type": "latency",
+            "type": kind,
             "stream": stream,
             "toxicity": 1.0,
-            "attributes": {"latency": latency_ms, "jitter": jitter_ms},
+            "attributes": dict(attributes),
         }
         with self._lock:
             try:

@@ -28,7 +28,17 @@ def transport_errors(asked: str, url: str) -> Iterator[None]:
     except requests.Timeout as error:
         raise ProxyGoneError(f"eosproxy at {url} did not answer {asked} in time: it hangs or is overloaded") from error
     except requests.RequestException as error:
-        raise ProxyGoneError(f"eosproxy at {url} cannot be reached ({asked}): {error}") from error
+        raise ProxyGoneError(f"eosproxy at {url} cannot be reached ({asked}): {_root(error)}") from error
+
+
+def _root(error: BaseException) -> str:
+    """What the system said, where it said something; requests wraps it three times."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        inner = inner.__cause__ or inner.__context__
+    return str(error)
 
 
 def checked(asked: str, response: requests.Response) -> requests.Response:

@@ -5,7 +5,8 @@
     EosChaosError                 70  anything we did not foresee is our own bug
     ├── UsageError                 2  the command line or a file is wrong
     │   ├── ScenarioError          2  a scenario does not say what to do; carries every located problem
-    │   └── HistoryError           2  a folder cannot be judged; carries every located problem
+    │   ├── HistoryError           2  a folder cannot be judged; carries every located problem
+    │   └── PropertiesError        2  a client's properties file is wrong; carries every located problem
     ├── NothingSelectedError       5  the selection left no cell to run
     ├── EnvironmentFailedError     4  brokers, database or proxy are missing, do not start, or died
     │   └── MissingNeedError       4  a tool is missing or too old; carries the command that mends it
@@ -91,6 +92,10 @@ class ScenarioError(LocatedError):
 
 class HistoryError(LocatedError):
     """A folder cannot be judged. Read docs/ledger.md next."""
+
+
+class PropertiesError(LocatedError):
+    """A client's properties file cannot be used. Read docs/diagnose.md next."""
 
 
 class NothingSelectedError(EosChaosError):

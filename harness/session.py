@@ -116,6 +116,7 @@ def read_repeat(folder: Path) -> RepeatRecord:
             repeat=facts["repeat"],
             faults=faults,
             reasons=tuple(facts["reasons"]),
+            fenced=facts.get("fenced", {}),
             seconds=facts["seconds"],
         )
     except (KeyError, TypeError, orjson.JSONDecodeError) as error:

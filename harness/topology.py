@@ -6,30 +6,38 @@ Every cluster has a *block* of loopback addresses of its own, 127.<block>.0.0/16
     127.B.1.n      broker n: INTERNAL 29092, CONTROLLER 29093, DIRECT 29100, lane l at 29200+l
     127.B.2.1      PostgreSQL 25432
     127.B.3.1      eosproxy's API 8474
+    127.B.4.1      the REST service 28080
+    127.B.5.1      the mail server: SMTP 25025, and 28080 where its mailboxes are made and read
     127.B.10+f.t   the directed link from broker f to broker t, same ports as INTERNAL and CONTROLLER
-    127.B.100+l.n  lane l's hop to broker n, port 29200+l
-    127.B.150+l.n  Toxiproxy in front of broker n for lane l, port 29200+l (made only where latency is wanted)
+    127.B.100+l.n  lane l's hop to broker n, port 29200+l; .21, .22 and .23 to PostgreSQL, REST and SMTP, at their ports
+    127.B.150+l.n  Toxiproxy behind the hop of the same last number, at its port (made only where a toxic is wanted)
 
 An app sees the cluster through its lane only: each lane is a listener of its own, advertised at its own hops, so a
 client that bootstraps through a lane never learns another address. Brokers see one another through host names that
-each broker's own hosts file resolves to its own directed links.
+each broker's own hosts file resolves to its own directed links. What an app uses beside Kafka it reaches through its
+lane as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 FIRST_BLOCK, LAST_BLOCK = 16, 239
 MOST_NODES, MOST_LANES = 9, 16
 
-Protocol = Literal["kafka", "tcp"]
+Protocol = Literal["kafka", "tcp", "postgres", "http", "smtp"]
+Service = Literal["postgres", "rest", "smtp"]
+SERVICES: tuple[Service, ...] = get_args(Service)
+"""What apps use beside Kafka."""
 
 INTERNAL, CONTROLLER, DIRECT = "INTERNAL", "CONTROLLER", "DIRECT"
 _PORTS = {INTERNAL: 29092, CONTROLLER: 29093, DIRECT: 29100}
 _FIRST_LANE_PORT = 29200
 _LINK_LISTENERS = (INTERNAL, CONTROLLER)
+_FIRST_SERVICE_HOST = 21
+_SERVICE_PROTOCOLS: Mapping[Service, Protocol] = {"postgres": "postgres", "rest": "http", "smtp": "smtp"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,10 +54,10 @@ class Hop:
     """One relay of eosproxy.
 
     Args:
-        name: `lane-3/broker-1` or `link/1-2/INTERNAL`.
+        name: `lane-3/broker-1`, `lane-3/postgres` or `link/1-2/INTERNAL`.
         lane: `lane-3`; empty for a link between brokers.
         link: `1-2` (from, to); empty for a lane.
-        protocol: `kafka` where steps are counted, `tcp` where bytes are only passed or withheld.
+        protocol: In what steps are counted; `tcp` where bytes are only passed or withheld.
     """
 
     name: str
@@ -115,6 +123,19 @@ class Topology:
         return self._at(2, 1, 25432)
 
     @property
+    def rest(self) -> Address:
+        return self._at(4, 1, 28080)
+
+    @property
+    def smtp(self) -> Address:
+        return self._at(5, 1, 25025)
+
+    @property
+    def mail_api(self) -> Address:
+        """Where the mail server's mailboxes are made and read; the harness's alone."""
+        return self._at(5, 1, 28080)
+
+    @property
     def proxy_api(self) -> Address:
         return self._at(3, 1, 8474)
 
@@ -159,6 +180,21 @@ class Topology:
             protocol="kafka",
         )
 
+    def service(self, service: Service) -> Address:
+        """Where a service itself listens."""
+        return {"postgres": self.postgres, "rest": self.rest, "smtp": self.smtp}[service]
+
+    def service_hop(self, lane: int, service: Service) -> Hop:
+        upstream = self.service(service)
+        return Hop(
+            name=f"{lane_name(lane)}/{service}",
+            lane=lane_name(lane),
+            link="",
+            listen=self._at(100 + lane, _FIRST_SERVICE_HOST + SERVICES.index(service), upstream.port),
+            upstream=upstream,
+            protocol=_SERVICE_PROTOCOLS[service],
+        )
+
     def link_hop(self, source: int, target: int, listener: str) -> Hop:
         """The directed hop through which broker `source` reaches `target`. Requests flow that way, replies back."""
         return Hop(
@@ -167,19 +203,23 @@ class Topology:
             link=f"{source}-{target}",
             listen=self._at(10 + source, target, _PORTS[listener]),
             upstream=self.broker(target, listener),
-            protocol="tcp",
+            protocol="kafka",
         )
 
     def toxic_address(self, lane: int, node: int) -> Address:
         """Where a Toxiproxy proxy listens that stands between lane `lane`'s hop and broker `node`."""
         return self._at(150 + lane, node, _FIRST_LANE_PORT + lane)
 
+    def service_toxic_address(self, lane: int, service: Service) -> Address:
+        """The same between the lane's hop and a service."""
+        return self._at(150 + lane, _FIRST_SERVICE_HOST + SERVICES.index(service), self.service(service).port)
+
     def hops(self) -> tuple[Hop, ...]:
         """Every hop of the cluster: lanes first, then the links of every directed pair."""
-        lanes = (self.lane_hop(lane, node) for lane in self.lane_indexes for node in self.node_ids)
-        return (*lanes, *self._links())
+        return (*(hop for lane in self.lane_indexes for hop in self._lane(lane)), *self._links())
 
     def lane_hop_names(self, lane: int) -> tuple[str, ...]:
+        """Of the hops to brokers."""
         return tuple(self.lane_hop(lane, node).name for node in self.node_ids)
 
     def link_hop_names(self, source: int, target: int) -> tuple[str, ...]:
@@ -204,7 +244,12 @@ class Topology:
     def listening(self) -> tuple[Address, ...]:
         """Every address that a started cluster listens at, its lock and the on-demand toxic addresses excepted."""
         brokers = (self.broker(node, name) for node in self.node_ids for name in self.listener_names())
-        return (*brokers, self.postgres, self.proxy_api, *(hop.listen for hop in self.hops()))
+        services = (self.postgres, self.rest, self.smtp, self.mail_api, self.proxy_api)
+        return (*brokers, *services, *(hop.listen for hop in self.hops()))
+
+    def _lane(self, lane: int) -> Iterator[Hop]:
+        yield from (self.lane_hop(lane, node) for node in self.node_ids)
+        yield from (self.service_hop(lane, service) for service in SERVICES)
 
     def _links(self) -> Iterator[Hop]:
         for source in self.node_ids:

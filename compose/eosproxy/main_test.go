@@ -179,3 +179,104 @@ func TestWrongArguments(t *testing.T) {
 		}
 	}
 }
+
+// stall is a client that asks for more than it ever reads, through an address behind which an endless answer is.
+func stall(t *testing.T, address string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if _, err := c.Write(kafkatest.Heartbeat(1)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// endless answers the first request of every connection without end.
+func endless(t *testing.T) net.Listener {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = c.Close() }()
+				request, err := kafkatest.ReadFrame(c)
+				if err != nil {
+					return
+				}
+				reply := kafkatest.Reply(kafkatest.CorrelationID(request), make([]byte, 1<<20))
+				for err == nil {
+					_, err = c.Write(reply)
+				}
+			}()
+		}
+	}()
+	return listener
+}
+
+// Toxiproxy's defect #558, in the Toxiproxy that is embedded here: a client that reads nothing keeps its proxy from
+// being changed and everything from being listed. It is why links are cut at hops, whose changes wait for nobody, even
+// beside a Toxiproxy that is stuck.
+func TestStalledClientWedgesToxiproxyButNoHop(t *testing.T) {
+	t.Parallel()
+	upstream := endless(t).Addr().String()
+	p := start(t, "-exit-on-stdin-eof")
+	var proxy struct{ Listen string }
+	p.post("/proxies", fmt.Sprintf(`{"name":"p","listen":"127.0.0.1:0","upstream":%q}`, upstream), &proxy)
+	var hops []struct{ Listen string }
+	p.post("/eos/hops", fmt.Sprintf(`[{"name":"h","lane":"lane-1","listen":"127.0.0.1:0","upstream":%q,"protocol":"kafka"},
+		{"name":"other","lane":"lane-1","listen":"127.0.0.1:0","upstream":%q,"protocol":"kafka"}]`, upstream, upstream), &hops)
+	stall(t, proxy.Listen)
+	stall(t, hops[0].Listen)
+	time.Sleep(time.Second) // until all buffers are full
+
+	quick := http.Client{Timeout: 2 * time.Second}
+	ask := func(method, path, body string) error {
+		r, err := http.NewRequest(method, p.url+path, strings.NewReader(body))
+		if err != nil {
+			return err
+		}
+		answer, err := quick.Do(r)
+		if err != nil {
+			return err
+		}
+		return answer.Body.Close()
+	}
+	wedged := errors.Join(
+		ask("POST", "/proxies/p/toxics", `{"name":"t","type":"latency","stream":"downstream","attributes":{"latency":5}}`),
+		ask("DELETE", "/proxies/p/toxics/t", ""),
+	)
+	if !isTimeout(wedged) {
+		t.Errorf("Toxiproxy was changed although its client is stalled (%v): is #558 mended?", wedged)
+	}
+	for _, change := range []struct{ method, path, body string }{
+		{"PATCH", "/eos/hops/h", `{"requests":"withhold","replies":"withhold"}`},
+		{"PATCH", "/eos/hops/h", `{"requests":"pass","replies":"pass"}`},
+		{"PATCH", "/eos/hops/other", `{"replies":"withhold"}`},
+		{"GET", "/eos/hops", ""},
+		{"PATCH", "/eos/hops/h", `{"enabled":false}`},
+		{"PATCH", "/eos/hops/h", `{"enabled":true}`},
+	} {
+		begin := time.Now()
+		if err := ask(change.method, change.path, change.body); err != nil || time.Since(begin) > time.Second {
+			t.Errorf("%s %s %s: %v after %v", change.method, change.path, change.body, err, time.Since(begin))
+		}
+	}
+	_ = p.stdin.Close()
+	p.ends()
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}

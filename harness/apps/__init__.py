@@ -11,9 +11,11 @@ order::
     batches.py     consumer → batches, correct over rebalances
     operations.py  a batch as a ledger operation; transactions.py: as one Kafka transaction
     patience.py watchdog.py    what fails again and again, or hangs, is given to a successor
-    producer.py processor.py sink.py    with what they keep: position.py, store.py and tables.py
+    effects.py     what is done outside Kafka: rows (store.py, tables.py), calls.py, mails.py
+    producer.py processor.py sink.py    with what they keep: position.py
 
-Exit codes: 0 finished · 75 start a successor · 64 configuration refused · 70 a bug (traceback on stderr).
+Exit codes: 0 finished · 75 start a successor · 64 configuration refused · 74 the ledger cannot be written ·
+70 a bug (traceback on stderr).
 The apps write the ledger and never read it: what must outlive a crash lives in Kafka, in the database, or in
 the app's own state folder.
 """

@@ -13,10 +13,14 @@ from harness.apps.errors import ConfigRefusedError
 
 Client = Literal["kafka-python", "confluent-kafka"]
 Commit = Literal["before_write", "after_write", "in_transaction"]
-Write = Literal["insert", "upsert"]
+Write = Literal["insert", "upsert", "upsert_by_key"]
+Resume = Literal["state", "transaction"]
+GroupMetadata = Literal["at_poll", "at_commit"]
 
 _COMMITS: tuple[Commit, ...] = get_args(Commit)
 _WRITES: tuple[Write, ...] = get_args(Write)
+_RESUMES: tuple[Resume, ...] = get_args(Resume)
+_GROUP_METADATA: tuple[GroupMetadata, ...] = get_args(GroupMetadata)
 
 T = TypeVar("T")
 W = TypeVar("W", bound=str)
@@ -26,6 +30,7 @@ _KEYS = frozenset(
         *("app", "instance", "incarnation", "process", "client", "bootstrap", "ledger", "state"),
         *("to", "from", "group", "transactional_id", "batch", "batch_wait_s", "commit"),
         *("records", "keys", "seed", "instances", "write", "dsn", "table", "producer", "consumer"),
+        *("calls", "service", "mailbox", "idempotency_key", "group_metadata", "resume"),
     }
 )
 
@@ -40,8 +45,43 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """
+    Args:
+        dsn: Of PostgreSQL; its search_path leads to the table.
+        write: `insert` appends a row, `upsert` replaces the row of the same record id, `upsert_by_key` that of the
+            same record key.
+    """
+
     place: str
     name: str
+    dsn: str
+    write: Write
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """
+    Args:
+        url: Of the resource that is posted to.
+        idempotency_key: Whether each call says which record it is made for, so that the service can know it again.
+    """
+
+    place: str
+    url: str
+    idempotency_key: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """
+    Args:
+        smtp: `host:port` of the mail server.
+        to: The address.
+    """
+
+    place: str
+    smtp: str
+    to: str
 
 
 class Fields:
@@ -81,17 +121,32 @@ class Fields:
                 return word
         raise ConfigRefusedError(f"{self._source}: '{name}' must be {' or '.join(allowed)}, not {value!r}")
 
-    def pair(self, name: str, first: str, second: str) -> tuple[str, str]:
+    def texts(self, name: str, *parts: str) -> list[str]:
+        """The values of a mapping of texts, by the names of its parts."""
         value = self.need(name, dict)
-        if not (isinstance(value.get(first), str) and isinstance(value.get(second), str)):
-            raise ConfigRefusedError(f"{self._source}: '{name}' must name '{first}' and '{second}'")
-        return value[first], value[second]
+        if not all(isinstance(value.get(part), str) for part in parts):
+            named = ", ".join(f"'{part}'" for part in parts[:-1]) + f" and '{parts[-1]}'"
+            raise ConfigRefusedError(f"{self._source}: '{name}' must name {named}")
+        return [value[part] for part in parts]
 
     def optional(self, name: str, kind: type[T]) -> T | None:
         return None if self._raw.get(name) is None else self.need(name, kind)
 
+    def given(self, *names: str) -> list[str]:
+        """Those of the fields that have a value."""
+        return [name for name in names if self._raw.get(name) is not None]
 
-_NAMES: Mapping[type, str] = {int: "a whole number", float: "a number", str: "text", dict: "a mapping"}
+    def refused(self, reason: str) -> ConfigRefusedError:
+        return ConfigRefusedError(f"{self._source}: {reason}")
+
+
+_NAMES: Mapping[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    dict: "a mapping",
+    bool: "true or false",
+}
 
 
 def read_fields(path: Path) -> Fields:
@@ -170,6 +225,8 @@ class ProducerConfig(AppConfig):
     records: Of all instances together; this one sends those whose index modulo `instances` is `instance` - 1.
     keys: How many different keys, of all instances together.
     transactional_id: Set when each batch is a transaction.
+    resume: Where a successor learns how far it came: from its state folder, or from Kafka, where the position is
+        part of each transaction.
     """
 
     target: Topic
@@ -178,18 +235,23 @@ class ProducerConfig(AppConfig):
     seed: int
     instances: int
     transactional_id: str | None
+    resume: Resume
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
         commit = fields.optional("commit", str) and fields.one_of("commit", ("in_transaction",))
+        resume = fields.one_of("resume", _RESUMES) if fields.given("resume") else "state"
+        if resume == "transaction" and commit is None:
+            raise fields.refused("'resume' can be transaction only where 'commit' is in_transaction")
         return cls(
             **_common(fields),
-            target=Topic(*fields.pair("to", "place", "topic")),
+            target=Topic(*fields.texts("to", "place", "topic")),
             records=fields.at_least("records", 0),
             keys=fields.at_least("keys", 1),
             seed=fields.need("seed", int),
             instances=fields.at_least("instances", 1),
             transactional_id=_transactional_id(fields, commit),
+            resume=resume,
         )
 
 
@@ -198,6 +260,8 @@ class ProcessorConfig(AppConfig):
     """Args:
     batch_wait_s: How long a begun batch waits for more records.
     commit: When the input's offsets are committed: before or after the outputs, or together with them.
+    calls: The service that is called for each record of a batch; None for none.
+    group_metadata: When the metadata is asked for that fences a zombie: with the poll, or only when it is sent.
     """
 
     source: Topic
@@ -206,46 +270,65 @@ class ProcessorConfig(AppConfig):
     batch_wait_s: float
     commit: Commit
     transactional_id: str | None
+    calls: Service | None
+    group_metadata: GroupMetadata
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
         commit = fields.one_of("commit", _COMMITS)
         return cls(
             **_common(fields),
-            source=Topic(*fields.pair("from", "place", "topic")),
-            target=Topic(*fields.pair("to", "place", "topic")),
+            source=Topic(*fields.texts("from", "place", "topic")),
+            target=Topic(*fields.texts("to", "place", "topic")),
             group=fields.need("group", str),
             batch_wait_s=_batch_wait(fields),
             commit=commit,
             transactional_id=_transactional_id(fields, commit),
+            calls=_service(fields, "calls") if fields.given("calls") else None,
+            group_metadata=fields.one_of("group_metadata", _GROUP_METADATA)
+            if fields.given("group_metadata")
+            else "at_poll",
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkConfig(AppConfig):
     """Args:
-    dsn: Of PostgreSQL; its search_path leads to the table.
-    write: `insert` appends a row, `upsert` replaces the row of the same record id.
+    target: Where it writes.
     """
 
     source: Topic
     group: str
     batch_wait_s: float
-    table: Table
-    dsn: str
-    write: Write
+    target: Table | Service | Mailbox
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
         return cls(
             **_common(fields),
-            source=Topic(*fields.pair("from", "place", "topic")),
+            source=Topic(*fields.texts("from", "place", "topic")),
             group=fields.need("group", str),
             batch_wait_s=_batch_wait(fields),
-            table=Table(*fields.pair("table", "place", "name")),
-            dsn=fields.need("dsn", str),
-            write=fields.one_of("write", _WRITES),
+            target=_target(fields),
         )
+
+
+def _target(fields: Fields) -> Table | Service | Mailbox:
+    match fields.given("table", "service", "mailbox"):
+        case ["table"]:
+            place, name = fields.texts("table", "place", "name")
+            return Table(place, name, fields.need("dsn", str), fields.one_of("write", _WRITES))
+        case ["service"]:
+            return _service(fields, "service")
+        case ["mailbox"]:
+            return Mailbox(*fields.texts("mailbox", "place", "smtp", "to"))
+        case _:
+            raise fields.refused("exactly one of 'table', 'service' and 'mailbox' must be there")
+
+
+def _service(fields: Fields, name: str) -> Service:
+    place, url = fields.texts(name, "place", "url")
+    return Service(place, url, fields.optional("idempotency_key", bool) or False)
 
 
 def _batch_wait(fields: Fields) -> float:

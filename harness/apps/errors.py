@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.apps.clients.base import Delivery
+
 
 class AppError(Exception):
     """Base of the errors that an app handles; the message is one line."""
@@ -23,5 +29,13 @@ class CommitFailedError(AppError):
     """An offset commit was not confirmed; it may or may not have happened. Usual cause: a rebalance."""
 
 
-class StoreFailedError(AppError):
-    """A database transaction was not confirmed; it may or may not have happened."""
+class EffectFailedError(AbortNeededError):
+    """Something outside Kafka was not confirmed; it may or may not have happened.
+
+    Args:
+        done: What became of those before it.
+    """
+
+    def __init__(self, message: str, done: Sequence[Delivery] = ()) -> None:
+        super().__init__(message)
+        self.done = tuple(done)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from harness.apps.clients.base import Delivery
-from harness.apps.errors import AppError
+from harness.apps.effects import Effect, Outside
+from harness.apps.errors import AppError, EffectFailedError
 from harness.ledger.writer import LedgerWriter
 
 Step = dict[str, Any]
@@ -67,3 +68,19 @@ def first_error(deliveries: Sequence[Delivery], ids: Sequence[str | None]) -> st
         if delivery.error is not None:
             return f"{id} was not acknowledged: {delivery.error}"
     return None
+
+
+def write_outside(
+    target: Outside, place: str, effects: Sequence[Effect], ending: Ending, txn: str | None = None
+) -> None:
+    """Does the announced effects; those that were confirmed are told in the end of their operation, all or not.
+
+    Raises:
+        EffectFailedError: Not all were confirmed.
+    """
+    ids = [effect.id for effect in effects]
+    try:
+        ending.do.append(ack_step(place, ids, target.write(effects, txn)))
+    except EffectFailedError as error:
+        ending.do.append(ack_step(place, ids[: len(error.done)], error.done))
+        raise

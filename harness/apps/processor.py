@@ -1,4 +1,5 @@
-"""The processor: makes an invoice of every order; commits the offsets when its configuration says so."""
+"""The processor: makes an invoice of every order, and calls a service for it where it is told to; commits the offsets
+when its configuration says so."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from harness.apps.batches import Batch, BatchReader
 from harness.apps.clients import library
 from harness.apps.clients.base import ConsumerClient, Outgoing, ProducerClient
 from harness.apps.config import ProcessorConfig
+from harness.apps.effects import Outside, effects_of, outside
 from harness.apps.errors import AbortNeededError, CommitFailedError, RestartNeededError
 from harness.apps.operations import (
     Ending,
@@ -19,6 +21,7 @@ from harness.apps.operations import (
     commit_step,
     first_error,
     send_step,
+    write_outside,
 )
 from harness.apps.patience import Patience
 from harness.apps.records import identity, invoice
@@ -39,22 +42,36 @@ def process(config: ProcessorConfig, runner: Runner) -> int:
     with runtime.bounded("connecting"):
         producer = client.producer(producing)
         consumer = client.consumer(consuming)
-    processing = Processing(config, runtime, producer, consumer)
+    service = outside(config.calls, config.process, runtime.note_retry) if config.calls else None
+    processing = Processing(config, runtime, producer, consumer, service)
     processing.run()
     with runtime.bounded("close"):
+        if service is not None:
+            service.close()
         consumer.close()
         producer.close()
     return FINISHED
 
 
 class Processing:
+    """
+    Args:
+        service: What `config.calls` names.
+    """
+
     def __init__(
-        self, config: ProcessorConfig, runtime: Runtime, producer: ProducerClient, consumer: ConsumerClient
+        self,
+        config: ProcessorConfig,
+        runtime: Runtime,
+        producer: ProducerClient,
+        consumer: ConsumerClient,
+        service: Outside | None,
     ) -> None:
         self._config = config
         self._runtime = runtime
         self._producer = producer
         self._consumer = consumer
+        self._service = service
 
     def run(self) -> None:
         """Until SIGTERM; the batch in hand is finished."""
@@ -88,30 +105,50 @@ class Processing:
         return lambda batch: self._in_transaction(transactions, batch)
 
     def _before_write(self, batch: Batch) -> None:
-        send, commit = self._steps(batch)
-        with batch_operation(self._runtime.ledger, [commit, send]) as ending:
+        *sends, commit = self._steps(batch)
+        with batch_operation(self._runtime.ledger, [commit, *sends]) as ending:
             self._commit(batch)
             self._send(batch, ending)
+            self._call(batch, None, ending)
 
     def _after_write(self, batch: Batch) -> None:
         with batch_operation(self._runtime.ledger, self._steps(batch)) as ending:
             self._send(batch, ending)
+            self._call(batch, None, ending)
             self._commit(batch)
 
     def _in_transaction(self, transactions: Transactions, batch: Batch) -> None:
-        membership = self._consumer.membership()
+        config = self._config
+        membership = self._consumer.group_metadata
+        if config.group_metadata == "at_poll":
+            taken = self._consumer.membership()
+            membership = lambda: taken  # noqa: E731
         transactions.run(
-            self._config.target,
+            config.target,
             _ids(batch),
             lambda txn: self._invoices(batch, txn),
             self._steps(batch),
-            InputOffsets(self._config.source.topic, batch.offsets, membership),
+            InputOffsets(config.source.topic, batch.offsets, membership),
+            lambda txn, ending: self._call(batch, txn, ending),
         )
 
-    def _steps(self, batch: Batch) -> tuple[Step, Step]:
+    def _steps(self, batch: Batch) -> list[Step]:
+        """The sends, and last the commit."""
         config = self._config
-        send = send_step(config.target.place, [identity(record) for record in batch.records])
-        return send, commit_step(config.group, config.source.place, batch.offsets)
+        identities = [identity(record) for record in batch.records]
+        sends = [send_step(place, identities) for place in self._places()]
+        return [*sends, commit_step(config.group, config.source.place, batch.offsets)]
+
+    def _places(self) -> list[str]:
+        """Where it writes."""
+        return [self._config.target.place, *([self._config.calls.place] if self._config.calls else [])]
+
+    def _call(self, batch: Batch, txn: str | None, ending: Ending) -> None:
+        if self._service is None or self._config.calls is None:
+            return
+        effects = effects_of(batch.records, self._config.source.place)
+        with self._runtime.bounded("calling", self._service.limit_s(len(effects))):
+            write_outside(self._service, self._config.calls.place, effects, ending, txn)
 
     def _send(self, batch: Batch, ending: Ending) -> None:
         with self._runtime.bounded("send"):

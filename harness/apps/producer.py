@@ -1,6 +1,7 @@
 """The producer: sends its load batch by batch, and remembers how far it came.
 
-A crash between an acknowledgement and the saved position makes the successor send again: a real duplicate.
+With its position in a file, a crash between an acknowledgement and the saved position makes the successor send again:
+a real duplicate, under a new producer id. With its position inside each transaction, it is exact.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ import sys
 from itertools import islice
 
 from harness.apps.clients import library
-from harness.apps.clients.base import ProducerClient
+from harness.apps.clients.base import ClientLibrary, ProducerClient
 from harness.apps.config import ProducerConfig
 from harness.apps.errors import AbortNeededError, RestartNeededError
 from harness.apps.operations import ack_step, batch_operation, first_error, send_step
 from harness.apps.patience import Patience
-from harness.apps.position import PositionFile
+from harness.apps.position import Position, PositionFile, PositionInKafka, position_group
 from harness.apps.records import Item, load, order
 from harness.apps.runner import FINISHED, RESTART, Runner, Runtime, run
 from harness.apps.transactions import Transactions
@@ -26,29 +27,39 @@ def produce(config: ProducerConfig, runner: Runner) -> int:
     runtime = runner.open(config, client.version(), None, {"producer": settings.recorded})
     with runtime.bounded("connecting"):
         producer = client.producer(settings)
-    finished = Sending(config, runtime, producer).run()
+        position = _position(config, client)
+    finished = Sending(config, runtime, producer, position).run()
     with runtime.bounded("close"):
+        position.close()
         producer.close()
     return FINISHED if finished else RESTART  # stopped early: the rest is a successor's
 
 
+def _position(config: ProducerConfig, client: ClientLibrary) -> Position:
+    if config.resume == "state" or config.transactional_id is None:
+        return PositionFile(config.state, config.app, config.instance)
+    settings = client.consumer_settings(config.bootstrap, position_group(config.transactional_id), {})
+    return PositionInKafka(client.consumer(settings), config.target.topic)
+
+
 class Sending:
-    def __init__(self, config: ProducerConfig, runtime: Runtime, producer: ProducerClient) -> None:
+    def __init__(self, config: ProducerConfig, runtime: Runtime, producer: ProducerClient, position: Position) -> None:
         self._config = config
         self._runtime = runtime
         self._producer = producer
-        self._position = PositionFile(config.state, config.app, config.instance)
+        self._position = position
 
     def run(self) -> bool:
         """Whether every record of this instance is acknowledged."""
         transactions = self._transactions()
-        done = self._position.read()
+        with self._runtime.bounded("reading the position"):
+            done = self._position.read()
         items = self._load(done)
         while batch := list(islice(items, self._config.batch)):
             if self._runtime.stopping():
                 return False
             if transactions:
-                self._send_in_transaction(transactions, batch)
+                self._send_in_transaction(transactions, batch, done)
             else:
                 self._send(batch, done)
             done += len(batch)
@@ -86,7 +97,7 @@ class Sending:
                 self._position.save(done + gap)
                 raise RestartNeededError(error)
 
-    def _send_in_transaction(self, transactions: Transactions, batch: list[Item]) -> None:
+    def _send_in_transaction(self, transactions: Transactions, batch: list[Item], done: int) -> None:
         target = self._config.target
         ids = [item.id for item in batch]
         patience = Patience("a batch")
@@ -97,6 +108,7 @@ class Sending:
                     ids,
                     lambda txn: [order(item, txn) for item in batch],
                     [send_step(target.place, batch)],
+                    self._position.inside(done + len(batch)),
                 )
                 return
             except AbortNeededError as error:

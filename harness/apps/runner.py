@@ -14,9 +14,9 @@ from typing import Any, NoReturn, TypeVar
 from harness.apps.config import AppConfig, Fields, read_fields
 from harness.apps.errors import ConfigRefusedError, RestartNeededError
 from harness.apps.watchdog import Watchdog
-from harness.ledger.writer import LedgerWriter
+from harness.ledger.writer import LedgerLostError, LedgerWriter
 
-FINISHED, REFUSED, BUG, RESTART = 0, 64, 70, 75
+FINISHED, REFUSED, BUG, LEDGER_LOST, RESTART = 0, 64, 70, 74, 75
 
 CALL_LIMIT_S = 45.0  # above every timeout that a client has for itself
 _MARGIN_S = 2.0
@@ -46,6 +46,9 @@ class Runtime:
         with self._watchdog.bound(what, seconds + _MARGIN_S):
             yield
 
+    def note_retry(self, reason: str) -> None:
+        self.ledger.note("retry", reason=reason)
+
     def _stop(self, *_: object) -> None:
         self._stopping = True
 
@@ -70,6 +73,8 @@ def run(arguments: list[str], read: Callable[[Fields], C], body: Callable[[C, Ru
         code, reason = REFUSED, str(error)
     except RestartNeededError as error:
         code, reason = RESTART, str(error)
+    except LedgerLostError as error:
+        code, reason = LEDGER_LOST, str(error)
     except Exception as error:
         traceback.print_exc()
         code, reason = BUG, f"{type(error).__name__}: {error}"

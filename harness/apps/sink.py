@@ -1,6 +1,6 @@
-"""The sink: writes every record as a row, one database transaction a batch, then commits the offsets.
+"""The sink: writes every record as a row, a call or an e-mail, then commits the offsets of the batch.
 
-Rows and offsets are two systems: a crash between the two commits leaves the rows to be written once more.
+What it writes and its offsets are two systems: a crash between the two leaves the batch to be written once more.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import sys
 
 from harness.apps.batches import Batch, BatchReader
 from harness.apps.clients import library
-from harness.apps.clients.base import ConsumerClient, Delivery
+from harness.apps.clients.base import ConsumerClient
 from harness.apps.config import SinkConfig
-from harness.apps.errors import CommitFailedError, StoreFailedError
-from harness.apps.operations import ack_step, batch_operation, commit_step, send_step
+from harness.apps.effects import Outside, effects_of, outside
+from harness.apps.errors import CommitFailedError, EffectFailedError
+from harness.apps.operations import batch_operation, commit_step, send_step, write_outside
 from harness.apps.patience import Patience
 from harness.apps.records import identity
 from harness.apps.runner import FINISHED, Runner, Runtime, run
-from harness.apps.store import Store
 
 
 def drain(config: SinkConfig, runner: Runner) -> int:
@@ -25,22 +25,22 @@ def drain(config: SinkConfig, runner: Runner) -> int:
     runtime = runner.open(
         config, client.version(), settings.recorded["isolation.level"], {"consumer": settings.recorded}
     )
-    store = Store(config.dsn, config.table.name, upsert=config.write == "upsert", writer=config.process)
+    target = outside(config.target, config.process, runtime.note_retry)
     with runtime.bounded("connecting"):
         consumer = client.consumer(settings)
-    Draining(config, runtime, consumer, store).run()
+    Draining(config, runtime, consumer, target).run()
     with runtime.bounded("close"):
         consumer.close()
-        store.close()
+        target.close()
     return FINISHED
 
 
 class Draining:
-    def __init__(self, config: SinkConfig, runtime: Runtime, consumer: ConsumerClient, store: Store) -> None:
+    def __init__(self, config: SinkConfig, runtime: Runtime, consumer: ConsumerClient, target: Outside) -> None:
         self._config = config
         self._runtime = runtime
         self._consumer = consumer
-        self._store = store
+        self._target = target
 
     def run(self) -> None:
         """Until SIGTERM; the batch in hand is finished."""
@@ -55,8 +55,8 @@ class Draining:
             try:
                 self._write(batch)
                 patience.succeeded()
-            except (CommitFailedError, StoreFailedError) as error:
-                # What is committed decides what comes next: rows whose confirmation was lost are written again.
+            except (CommitFailedError, EffectFailedError) as error:
+                # What is committed decides what comes next: what was not confirmed is written again.
                 self._runtime.ledger.note("rewind", reason=str(error))
                 patience.failed(error)
                 with self._runtime.bounded("rewind"):
@@ -64,16 +64,15 @@ class Draining:
 
     def _write(self, batch: Batch) -> None:
         config = self._config
-        identities = [identity(record) for record in batch.records]
+        place = config.target.place
         steps = [
-            send_step(config.table.place, identities),
+            send_step(place, [identity(record) for record in batch.records]),
             commit_step(config.group, config.source.place, batch.offsets),
         ]
+        effects = effects_of(batch.records, config.source.place)
         with batch_operation(self._runtime.ledger, steps) as ending:
-            with self._runtime.bounded("writing rows"):
-                rows = self._store.write(batch.records)
-            acknowledged = [Delivery(0, row) for row in rows]
-            ending.do.append(ack_step(config.table.place, [id for id, _, _ in identities], acknowledged))
+            with self._runtime.bounded("writing", self._target.limit_s(len(effects))):
+                write_outside(self._target, place, effects, ending)
             with self._runtime.bounded("commit"):
                 self._consumer.commit(config.source.topic, batch.offsets)
 

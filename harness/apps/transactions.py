@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.apps.clients.base import Outgoing, ProducerClient
 from harness.apps.config import Topic
 from harness.apps.errors import AbortNeededError
-from harness.apps.operations import Step, ack_step, batch_operation, first_error
+from harness.apps.operations import Ending, Step, ack_step, batch_operation, first_error
 from harness.apps.runner import Runtime
 
 
@@ -19,12 +19,12 @@ class InputOffsets:
 
     Args:
         offsets: partition → offset of the next record to read.
-        membership: The group metadata read with the poll.
+        membership: The group metadata; asked for when the offsets are sent.
     """
 
     topic: str
     offsets: Mapping[int, int]
-    membership: object
+    membership: Callable[[], object]
 
 
 class Transactions:
@@ -47,11 +47,13 @@ class Transactions:
         make: Callable[[str], Sequence[Outgoing]],
         announced: Sequence[Step],
         inputs: InputOffsets | None = None,
+        inside: Callable[[str, Ending], None] | None = None,
     ) -> None:
-        """Begin, send, wait for every acknowledgement, add the input's offsets, commit.
+        """Begin, send, wait for every acknowledgement, do what else is to be done, add the input's offsets, commit.
 
         Args:
             make: The records to send, given the transaction's name.
+            inside: What is done outside Kafka before the commit, given the transaction's name; no abort undoes it.
 
         Raises:
             AbortNeededError: It was aborted, and the abort was confirmed.
@@ -69,9 +71,11 @@ class Transactions:
                 if error := first_error(deliveries, ids):
                     # To be checked before the commit: kafka-python would commit without the record.
                     raise AbortNeededError(error)
+                if inside is not None:
+                    inside(txn, ending)
                 if inputs is not None:
                     with self._bounded("send_offsets_to_transaction"):
-                        self._producer.send_offsets(inputs.topic, inputs.offsets, inputs.membership)
+                        self._producer.send_offsets(inputs.topic, inputs.offsets, inputs.membership())
                 committing = True
                 with self._bounded("commit_transaction"):
                     self._producer.commit()

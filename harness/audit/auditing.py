@@ -12,21 +12,24 @@ from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
-from harness.audit.causes import Cause
+from harness.audit.cycles import find_cycles
 from harness.audit.engine import Engine
-from harness.audit.evidence import load, read_places, source_of
+from harness.audit.evidence import Evidence, load, read_places, source_of
 from harness.audit.schema import TABLES
-from harness.model import Anomaly, Audit, Finding
+from harness.audit.sieve import sieve
+from harness.model import Anomaly, Audit, Cause, Finding
 
 SAMPLES_MAX = 20
-MEMORY = "1GB"
+MEMORY = "2GB"
+EngineName = Literal["duckdb", "spark"]
 FINDINGS = "findings.jsonl"
+CYCLES = frozenset({Anomaly.G0, Anomaly.G1C})
 
-_SENT = "SELECT count(*) FROM sends AS d SEMI JOIN places AS p ON p.source = d.source"
+_SENT = "SELECT count(*) FROM sent AS d SEMI JOIN places AS p ON p.source = d.source"
 _TRIMMED = """
     SELECT e.source, e.part, e.low FROM ends AS e SEMI JOIN places AS p ON p.source = e.source
     WHERE e.low > 0 ORDER BY ALL
@@ -37,32 +40,87 @@ _CLASHES = """
 """
 
 
-def audit(folder: Path, *, threads: int | None = None) -> Audit:
+def audit(
+    folder: Path,
+    *,
+    threads: int | None = None,
+    cycles: bool = False,
+    sieved: bool | None = None,
+    memory: str = MEMORY,
+    engine: EngineName = "duckdb",
+) -> Audit:
     """Everything that the evidence in a folder proves.
 
     Args:
         folder: Of one repeat, or of anybody's history in the documented format (docs/ledger.md).
         threads: Of the engine; None for one per core. The result does not depend on it.
+        cycles: Search for `G0` and `G1c` too, which Kafka allows and which take memory for every operation.
+        sieved: Leave out what cannot take part in a finding first; None: where the history is large. The result does
+            not depend on it.
+        memory: What DuckDB may use, as `2GB`; beyond it, it spills to a scratch folder inside of the folder.
+        engine: Who runs the queries. The result does not depend on it.
 
     Raises:
         HistoryError: It is no history, of a schema that this version does not know, or cannot be read.
+        UsageError: The engine is not installed.
     """
-    began = time.monotonic()
+    clock = Clock()
     evidence = read_places(folder)
-    with Engine(TABLES, memory=MEMORY, threads=threads) as engine:
-        load(folder, evidence, engine)
-        engine.run(_sql("_tables"))
-        loaded = time.monotonic()
-        problems = [*map(str, evidence.problems), *_doubts(engine)]
-        found = {kind: {finding.place: finding for finding in _found(engine, kind)} for kind in Anomaly}
-        judged = {kind: _judged(engine, kind) for kind in Anomaly}
+    with _engine(engine, memory=memory, threads=threads, folder=folder) as tables:
+        load(folder, evidence, tables)
+        clock.note("reading")
+        if engine == "spark" or cycles:
+            sieved = False
+        return judge(tables, evidence, clock, cycles=cycles, sieved=sieved)
+
+
+def judge(
+    tables: Engine, evidence: Evidence, clock: Clock, *, cycles: bool = False, sieved: bool | None = None
+) -> Audit:
+    """The same, of evidence that is loaded."""
+    tables.run(sql_of("_facts"))
+    if sieved or (sieved is None and tables.stored):
+        sieve(tables)
+        clock.note("sieve")
+    tables.run(sql_of("_tables"))
+    tables.run(sql_of("_order"))
+    if cycles:
+        find_cycles(tables)
+    problems = [*map(str, evidence.problems), *_doubts(tables)]
+    found = {kind: {finding.place: finding for finding in _found(tables, kind)} for kind in Anomaly}
+    judged = {kind: _judged(tables, kind) if cycles or kind not in CYCLES else set() for kind in Anomaly}
+    clock.note("queries")
     counts = {
         place: {kind.value: _count(found[kind].get(place), judged=place in judged[kind]) for kind in Anomaly}
         for place in evidence.places
     }
     findings = [of_place[place] for place in evidence.places for of_place in found.values() if place in of_place]
-    seconds = {"audit": round(time.monotonic() - began, 3), "audit: reading": round(loaded - began, 3)}
-    return Audit(findings=tuple(findings), counts=counts, problems=tuple(problems), seconds=seconds)
+    return Audit(findings=tuple(findings), counts=counts, problems=tuple(problems), seconds=clock.seconds())
+
+
+class Clock:
+    """How long the audit and each part of it took."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.monotonic()
+        self._parts: dict[str, float] = {}
+
+    def note(self, part: str) -> None:
+        """The part that ends now."""
+        now = time.monotonic()
+        self._parts[f"audit: {part}"] = round(now - self._last, 3)
+        self._last = now
+
+    def seconds(self) -> dict[str, float]:
+        return {"audit": round(time.monotonic() - self._began, 3), **self._parts}
+
+
+def _engine(name: EngineName, *, memory: str, threads: int | None, folder: Path) -> Engine:
+    if name == "duckdb":
+        return Engine(TABLES, memory=memory, threads=threads, folder=folder)
+    from harness.audit.spark import SparkEngine
+
+    return SparkEngine(TABLES, memory=memory, threads=threads, folder=folder)
 
 
 def write_findings(folder: Path, audit: Audit) -> None:
@@ -72,7 +130,8 @@ def write_findings(folder: Path, audit: Audit) -> None:
 
 
 @cache
-def _sql(name: str) -> str:
+def sql_of(name: str) -> str:
+    """The text of a file in `sql/`."""
     return files("harness.audit").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
@@ -86,11 +145,20 @@ def evidence_columns(kind: Anomaly) -> tuple[str, ...]:
     return tuple(_head(kind, "Evidence").split(", "))
 
 
-def _head(kind: Anomaly, word: str) -> str:
-    """What a line in the head of a type's file says."""
+def legal_where(kind: Anomaly) -> str:
+    """The condition on a found row and its place under which it is no defect, unless an expectation says so."""
+    return _head(kind, "Legal where", default="FALSE")
+
+
+def _head(kind: Anomaly, word: str, default: str | None = None) -> str:
+    """What a line in the head of a type's file says.
+
+    Raises:
+        StopIteration: It says nothing of the kind, and there is no default.
+    """
     start = f"-- {word}: "
-    (line,) = [line for line in _sql(kind).splitlines() if line.startswith(start)]
-    return line.removeprefix(start)
+    said = (line.removeprefix(start) for line in sql_of(kind).splitlines() if line.startswith(start))
+    return next(said) if default is None else next(said, default)
 
 
 def _count(finding: Finding | None, *, judged: bool) -> int | None:
@@ -118,12 +186,15 @@ def _judged(engine: Engine, kind: Anomaly) -> set[str]:
 
 def _found(engine: Engine, kind: Anomaly) -> Iterator[Finding]:
     """One finding per place that shows the type."""
-    engine.run(f"CREATE OR REPLACE TABLE found AS {_sql(kind)}")
-    counts: dict[str, int] = dict(engine.query("SELECT place, count(*) FROM found GROUP BY place").fetchall())
-    causes = _causes(engine)
-    for place, count in counts.items():
+    engine.run(f"CREATE OR REPLACE TABLE found AS {sql_of(kind)}")
+    rows = engine.query(
+        f"SELECT place, count(*), count(*) FILTER (WHERE {legal_where(kind)}) "
+        "FROM found JOIN places USING (place) GROUP BY place"
+    ).fetchall()
+    causes = _causes(engine) if rows else {}
+    for place, count, legal in rows:
         samples = tuple(_samples(engine, place))
-        yield Finding(type=kind, place=place, count=count, samples=samples, causes=causes.get(place, {}))
+        yield Finding(type=kind, place=place, count=count, samples=samples, causes=causes.get(place, {}), legal=legal)
 
 
 def _causes(engine: Engine) -> Mapping[str, dict[str, int]]:

@@ -17,6 +17,7 @@ import orjson
 
 from harness.audit import schema
 from harness.audit.engine import Engine
+from harness.audit.strides import Strides
 from harness.errors import HistoryError, Problem
 from harness.ledger.reader import Header, JsonLines, LedgerFile, Line, ledger_files
 from harness.ledger.shapes import Shape
@@ -34,15 +35,17 @@ class Evidence:
         places: By name, in the order of `places.json`.
         problems: What could not be read; the repeat is inconclusive.
         attributed: Whether every ledger says whose it is. Else any process may have written what is missing.
+        unread: Sources that nobody read at the end (`final_read`: false), so that what was polled is all there is.
     """
 
     places: Mapping[str, Place]
     problems: list[Problem] = field(default_factory=list)
     attributed: bool = True
+    unread: frozenset[str] = frozenset()
 
     @property
     def kinds(self) -> Mapping[str, str]:
-        """Topic or table of every source."""
+        """What kind of place every source is."""
         return {source_of(place.name): place.kind for place in self.places.values()}
 
 
@@ -70,7 +73,8 @@ def read_places(folder: Path) -> Evidence:
     problems = [Problem(message, str(path)) for message in _place_faults(places)]
     if problems:
         raise HistoryError(problems)
-    return Evidence({place.name: place for place in places})
+    unread = frozenset(source_of(place["name"]) for place in document["places"] if not place.get("final_read", True))
+    return Evidence({place.name: place for place in places}, unread=unread)
 
 
 def load(folder: Path, evidence: Evidence, engine: Engine) -> None:
@@ -79,7 +83,7 @@ def load(folder: Path, evidence: Evidence, engine: Engine) -> None:
     Raises:
         HistoryError: A file is of an unknown schema, or cannot be read.
     """
-    _load_places(evidence, engine)
+    declare_places(evidence, engine)
     unreadable = [
         *_load_ledgers(folder, evidence, engine),
         *_load_sightings(folder, evidence, engine),
@@ -138,7 +142,8 @@ def _known_fields(place: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _load_places(evidence: Evidence, engine: Engine) -> None:
+def declare_places(evidence: Evidence, engine: Engine) -> None:
+    """Tell the engine which places there are, and what is expected of them."""
     for place in evidence.places.values():
         engine.add(
             "declared",
@@ -153,6 +158,7 @@ def _load_places(evidence: Evidence, engine: Engine) -> None:
                 "grp": place.group,
                 "least": place.least,
                 "most": place.most,
+                "final_read": source_of(place.name) not in evidence.unread,
             },
         )
         for app in dict.fromkeys(place.writers):
@@ -185,8 +191,11 @@ def _load_ledgers(folder: Path, evidence: Evidence, engine: Engine) -> list[Prob
             evidence.problems.append(Problem(f"process {header.process} has another ledger already", str(path)))
             evidence.attributed = False
         else:
+            strides = Strides()
             for line in file:
                 _load_operation(header.process, line, engine)
+                for stride in strides.of(line):
+                    engine.add("strides", {"process": header.process, **stride})
             processes[header.process] = _process(header, whole=file.whole)
         evidence.problems.extend(file.problems)
     for process in processes.values():
@@ -204,7 +213,7 @@ def _process(header: Header, *, whole: bool) -> dict[str, Any]:
     }
 
 
-_STEP_TABLES = {"send": "announced", "ack": "acked", "poll": "polls"}
+_STEP_TABLES = {"send": ("announced",), "ack": ("acked",), "poll": ("polls",), "assign": ("assigns", "assigned")}
 
 
 def _load_operation(process: str, line: Line, engine: Engine) -> None:
@@ -212,18 +221,17 @@ def _load_operation(process: str, line: Line, engine: Engine) -> None:
     if "note" in data:
         return
     if "begin" in data:
-        number = data["begin"]
-        row = {"process": process, "n": number, "kind": data["kind"], "txn": data.get("txn")}
-        engine.add("begun", row)
+        own = {"process": process, "n": data["begin"], "line": line.number}
+        engine.add("begun", {**own, "kind": data["kind"], "txn": data.get("txn")})
     else:
-        number = data["end"]
-        engine.add("ended", {"process": process, "n": number, "outcome": data["outcome"]})
+        own = {"process": process, "n": data["end"], "line": line.number}
+        engine.add("ended", {**own, "outcome": data["outcome"]})
     after_commit = False
-    for step in data.get("do", ()):
+    for number, step in enumerate(data.get("do", ())):
         after_commit = after_commit or "commit" in step
-        for word, table in _STEP_TABLES.items():
-            if word in step:
-                engine.add(table, {**step, "process": process, "n": number, "after_commit": after_commit})
+        for word, tables in _STEP_TABLES.items():
+            for table in tables if word in step else ():
+                engine.add(table, {**step, **own, "step": number, "after_commit": after_commit})
 
 
 def _load_sightings(folder: Path, evidence: Evidence, engine: Engine) -> list[Problem]:
@@ -254,7 +262,8 @@ def _load_sightings(folder: Path, evidence: Evidence, engine: Engine) -> list[Pr
 
 def _name_missing(folder: Path, read: set[str], evidence: Evidence) -> None:
     sources = dict.fromkeys(source_of(place) for place in evidence.places)
-    missing = [source for source in sources if source not in {source_of(place) for place in read}]
+    expected = (source for source in sources if source not in evidence.unread)
+    missing = [source for source in expected if source not in {source_of(place) for place in read}]
     evidence.problems.extend(Problem(f"no sightings of '{source}'", str(folder / "sightings")) for source in missing)
 
 
@@ -263,7 +272,10 @@ def _load_source(header: Line, file: JsonLines, lines: Iterator[Line], evidence:
     if kind != evidence.kinds.get(source, kind):
         file.report_field(header, "kind", f"'{source}' is a {evidence.kinds[source]} in places.json")
     for line in lines:
-        if kind == "table":
+        if "history" in line.data:
+            if file.report_unless(line, schema.HISTORY):
+                engine.add("history", {**line.data, "source": source})
+        elif kind != "topic":
             if file.report_unless(line, schema.ROWS):
                 data = {key: value for key, value in line.data.items() if key != "row"}
                 row = {**data, **_NO_PRODUCER, "part": 0, "pos": line.data["row"], "status": "plain"}

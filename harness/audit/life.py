@@ -85,7 +85,7 @@ def render(life: Life) -> list[str]:
 
 @dataclass(slots=True)
 class _Spots:
-    """Positions that stand for the record: (place, partition, offset); and which places are tables."""
+    """Positions that stand for the record: (place, partition, offset); and which places have rows instead."""
 
     of_record: set[tuple[str, int, int]] = field(default_factory=set)
     tables: set[str] = field(default_factory=set)
@@ -113,7 +113,7 @@ def _sighted(folder: Path, record: str, found: Life) -> _Spots:
         header = next(lines, None)
         if header is None:
             continue
-        place, is_table = str(header.data.get("place")), header.data.get("kind") == "table"
+        place, is_table = str(header.data.get("place")), header.data.get("kind") != "topic"
         if is_table:
             spots.tables.add(place)
         for line in lines:
@@ -148,6 +148,8 @@ def _sighting(place: str, data: Mapping[str, Any], index: int) -> str:
     source = of("src")
     parts += [f"made from {_spot(source)}"] if source else []
     parts += [f"in transaction {of('txn')}"] if of("txn") else []
+    parts += [f"idempotency key {of('idempotency_key')}"] if of("idempotency_key") else []
+    parts += ["answered from an earlier call, without an effect"] if of("accepted") is False else []
     return ", ".join(parts)
 
 

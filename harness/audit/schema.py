@@ -7,18 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import get_args
 
 from harness.audit.engine import Table
 from harness.ledger import shapes
 from harness.ledger.shapes import Shape
+from harness.model import PlaceKind
 
 PLACES_SCHEMA = 1
 SIGHTINGS_SCHEMA = 1
 
+KINDS: tuple[PlaceKind, ...] = get_args(PlaceKind)
+
 PLACES = Shape(required={"places": shapes.OBJECTS, "drained": shapes.FLAG})
 PLACE = Shape(
-    required={"name": shapes.TEXT, "kind": shapes.one_of("topic", "table")},
+    required={"name": shapes.TEXT, "kind": shapes.one_of(*KINDS)},
     optional={
+        "final_read": shapes.FLAG,
         "resource": shapes.TEXT,
         "partitions": shapes.NUMBER,
         "isolation": shapes.one_of("read_committed", "read_uncommitted", None),
@@ -32,7 +37,7 @@ PLACE = Shape(
 SIGHTINGS = Shape(
     required={
         "place": shapes.TEXT,
-        "kind": shapes.one_of("topic", "table"),
+        "kind": shapes.one_of(*KINDS),
         "whole": shapes.FLAG,
     }
 )
@@ -54,14 +59,26 @@ BATCH = Shape(
         "epoch": shapes.NUMBER,
         "bseq": shapes.NUMBER,
         "txn": shapes.TEXTS_OR_NULLS,
+        "intact": shapes.FLAGS_OR_NULLS,
     },
-    columns=("pos", "id", "key", "seq", "src", "txn"),
+    columns=("pos", "id", "key", "seq", "src", "txn", "intact"),
 )
 MARKER = Shape(required={"marker": shapes.one_of("commit", "abort"), "part": shapes.NUMBER, "pos": shapes.NUMBER})
 ROWS = Shape(
     required={"row": shapes.NUMBERS, "id": shapes.TEXTS_OR_NULLS},
-    optional={**_RECORDS, "writer": shapes.TEXTS_OR_NULLS},
-    columns=("row", "id", "key", "seq", "src", "writer"),
+    optional={
+        **_RECORDS,
+        "writer": shapes.TEXTS_OR_NULLS,
+        "txn": shapes.TEXTS_OR_NULLS,
+        "idempotency_key": shapes.TEXTS_OR_NULLS,
+        "accepted": shapes.FLAGS_OR_NULLS,
+    },
+    columns=("row", "id", "key", "seq", "src", "writer", "txn", "idempotency_key", "accepted"),
+)
+HISTORY = Shape(
+    required={"history": shapes.NUMBERS, "id": shapes.TEXTS_OR_NULLS, "over_seq": shapes.NUMBERS_OR_NULLS},
+    optional={**_RECORDS, "writer": shapes.TEXTS_OR_NULLS, "over_id": shapes.TEXTS_OR_NULLS},
+    columns=("history", "id", "key", "seq", "src", "writer", "over_id", "over_seq"),
 )
 POSITION = Shape(
     required={
@@ -86,7 +103,8 @@ OPEN_TRANSACTION = Shape(
 )
 
 _TEXT, _NUMBER, _FLAG = "VARCHAR", "BIGINT", "BOOLEAN"
-_TEXTS, _NUMBERS = ["VARCHAR"], ["BIGINT"]
+_TEXTS, _NUMBERS, _FLAGS = ["VARCHAR"], ["BIGINT"], ["BOOLEAN"]
+_STEP = {"process": _TEXT, "n": _NUMBER, "line": _NUMBER, "step": _NUMBER}
 
 
 def _flat(**fields: str) -> Table:
@@ -111,18 +129,21 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             grp=_TEXT,
             least=_NUMBER,
             most=_NUMBER,
+            final_read=_FLAG,
         ),
         "writers": _flat(place=_TEXT, app=_TEXT),
         # One row. ledgers: every ledger says whose it is. transactions: what was open at the end is listed.
         "facts": _flat(ledgers=_FLAG, transactions=_FLAG),
         "processes": _flat(process=_TEXT, app=_TEXT, instance=_NUMBER, isolation=_TEXT, whole=_FLAG),
-        "begun": _flat(process=_TEXT, n=_NUMBER, kind=_TEXT, txn=_TEXT),
-        "ended": _flat(process=_TEXT, n=_NUMBER, outcome=_TEXT),
+        # line: of its ledger, from 1. Lines, steps in a line and elements of a step tell the order of a process.
+        "begun": _flat(process=_TEXT, n=_NUMBER, kind=_TEXT, txn=_TEXT, line=_NUMBER),
+        "ended": _flat(process=_TEXT, n=_NUMBER, outcome=_TEXT, line=_NUMBER),
         # after_commit: the same operation committed offsets in a step before this one.
         "announced": Table(
-            columns="process VARCHAR, n BIGINT, place VARCHAR, id VARCHAR, after_commit BOOLEAN",
-            fields={"process": _TEXT, "n": _NUMBER, "send": _TEXT, "id": _TEXTS, "after_commit": _FLAG},
-            select="r.process, r.n, r.send, unnest(r.id), r.after_commit",
+            columns="process VARCHAR, n BIGINT, line BIGINT, step BIGINT, idx BIGINT, place VARCHAR, id VARCHAR, "
+            "after_commit BOOLEAN",
+            fields={**_STEP, "send": _TEXT, "id": _TEXTS, "after_commit": _FLAG},
+            select="r.process, r.n, r.line, r.step, generate_subscripts(r.id, 1), r.send, unnest(r.id), r.after_commit",
         ),
         "acked": Table(
             columns="process VARCHAR, n BIGINT, place VARCHAR, id VARCHAR, part BIGINT, pos BIGINT",
@@ -137,23 +158,36 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             select="r.process, r.n, r.ack, unnest(r.id), unnest(r.part), unnest(r.pos)",
         ),
         "polls": Table(
-            columns="process VARCHAR, n BIGINT, place VARCHAR, part BIGINT, pos BIGINT, id VARCHAR",
-            fields={
-                "process": _TEXT,
-                "n": _NUMBER,
-                "poll": _TEXT,
-                "part": _NUMBER,
-                "pos": _NUMBERS,
-                "id": _TEXTS,
-            },
-            select="r.process, r.n, r.poll, r.part, unnest(r.pos), unnest(r.id)",
+            columns="process VARCHAR, n BIGINT, line BIGINT, step BIGINT, idx BIGINT, place VARCHAR, part BIGINT, "
+            "pos BIGINT, id VARCHAR",
+            fields={**_STEP, "poll": _TEXT, "part": _NUMBER, "pos": _NUMBERS, "id": _TEXTS},
+            select="r.process, r.n, r.line, r.step, generate_subscripts(r.id, 1), r.poll, r.part, unnest(r.pos), "
+            "unnest(r.id)",
+        ),
+        # One row per step, also where it names nothing; `assigned` has one per partition that it names.
+        "assigns": _flat(**_STEP, how=_TEXT),
+        "assigned": Table(
+            columns="process VARCHAR, n BIGINT, line BIGINT, step BIGINT, how VARCHAR, place VARCHAR, part BIGINT",
+            fields={**_STEP, "how": _TEXT, "assign": [_TEXTS]},
+            select="r.process, r.n, r.line, r.step, r.how, unnest(r.assign)[1], CAST(unnest(r.assign)[2] AS BIGINT)",
+        ),
+        # For the sieve alone (harness/audit/strides.py).
+        "strides": _flat(
+            what=_TEXT,
+            **_STEP,
+            place=_TEXT,
+            part=_NUMBER,
+            first=_NUMBER,
+            last=_NUMBER,
+            records=_NUMBER,
+            smooth=_FLAG,
         ),
         "sources": _flat(source=_TEXT, kind=_TEXT, whole=_FLAG),
         # `bseq` in a line is the sequence of its first record; records of a batch follow one another.
         "sighted": Table(
             columns="source VARCHAR, part BIGINT, status VARCHAR, producer BIGINT, epoch BIGINT, pos BIGINT, "
             "bseq BIGINT, id VARCHAR, key VARCHAR, seq BIGINT, src_place VARCHAR, src_part BIGINT, "
-            "src_pos BIGINT, txn VARCHAR, writer VARCHAR",
+            "src_pos BIGINT, txn VARCHAR, writer VARCHAR, intact BOOLEAN, idempotency_key VARCHAR, accepted BOOLEAN",
             fields={
                 "source": _TEXT,
                 "part": _NUMBER,
@@ -168,12 +202,31 @@ TABLES: Mapping[str, Table] = MappingProxyType(
                 "src": [_TEXTS],
                 "txn": _TEXTS,
                 "writer": _TEXTS,
+                "intact": _FLAGS,
+                "idempotency_key": _TEXTS,
+                "accepted": _FLAGS,
             },
             select="r.source, r.part, r.status, r.producer, r.epoch, unnest(r.pos), "
             "CASE WHEN r.bseq < 0 THEN -1 ELSE least(r.bseq, 2147483647) + generate_subscripts(r.pos, 1) - 1 END, "
             "unnest(r.id), unnest(r.key), unnest(r.seq), "
             "unnest(r.src)[1], CAST(unnest(r.src)[2] AS BIGINT), CAST(unnest(r.src)[3] AS BIGINT), "
-            "unnest(r.txn), unnest(r.writer)",
+            "unnest(r.txn), unnest(r.writer), unnest(r.intact), unnest(r.idempotency_key), unnest(r.accepted)",
+        ),
+        "history": Table(
+            columns="source VARCHAR, pos BIGINT, id VARCHAR, key VARCHAR, seq BIGINT, writer VARCHAR, "
+            "over_id VARCHAR, over_seq BIGINT",
+            fields={
+                "source": _TEXT,
+                "history": _NUMBERS,
+                "id": _TEXTS,
+                "key": _TEXTS,
+                "seq": _NUMBERS,
+                "writer": _TEXTS,
+                "over_id": _TEXTS,
+                "over_seq": _NUMBERS,
+            },
+            select="r.source, unnest(r.history), unnest(r.id), unnest(r.key), unnest(r.seq), unnest(r.writer), "
+            "unnest(r.over_id), unnest(r.over_seq)",
         ),
         "positions": _flat(
             place=_TEXT,
@@ -194,5 +247,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             age_ms=_NUMBER,
             timeout_ms=_NUMBER,
         ),
+        # Not of the evidence: what harness/audit/cycles.py finds in it.
+        "cycles": _flat(type=_TEXT, component=_NUMBER, operation=_TEXT),
     }
 )

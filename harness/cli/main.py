@@ -13,6 +13,7 @@ import click
 from harness.cli.audit import audit
 from harness.cli.check import check
 from harness.cli.clean import clean
+from harness.cli.diagnose import diagnose
 from harness.cli.doctor import doctor
 from harness.cli.explain import explain
 from harness.cli.run import run
@@ -69,7 +70,7 @@ def commands() -> None:
     """
 
 
-for _verb in (setup, doctor, clean, check, run, audit, explain):
+for _verb in (setup, doctor, clean, check, run, audit, explain, diagnose):
     commands.add_command(_verb)
 
 

@@ -13,6 +13,8 @@ from kafka.protocol.admin import (
     DescribeProducersResponse,
     DescribeTransactionsRequest,
     DescribeTransactionsResponse,
+    ListGroupsRequest,
+    ListGroupsResponse,
     ListTransactionsRequest,
     ListTransactionsResponse,
 )
@@ -27,13 +29,21 @@ from kafka.protocol.consumer import (
 from kafka.protocol.metadata import FindCoordinatorRequest, FindCoordinatorResponse
 
 from harness.collect.batches import Batch, read_batches
-from harness.collect.wire import BrokerAwayError, Brokers
+from harness.collect.security import PLAINTEXT, Security
+from harness.collect.wire import BrokerAwayError, Brokers, RefusedError
 
 # Versions that kafka-python's classes and every Kafka from 3.0 to 4.4 know.
-_FETCH, _LIST_OFFSETS, _OFFSET_FETCH, _FIND_COORDINATOR = 12, 6, 8, 4
+_FETCH, _LIST_OFFSETS, _OFFSET_FETCH, _FIND_COORDINATOR, _LIST_GROUPS = 12, 6, 8, 4, 4
 FETCH_BYTES = 8 << 20
 _EARLIEST, _LATEST = -2, -1
 _GROUP = 0  # a key type of FindCoordinator
+
+_REFUSALS = (
+    kafka_errors.TopicAuthorizationFailedError,
+    kafka_errors.GroupAuthorizationFailedError,
+    kafka_errors.ClusterAuthorizationFailedError,
+    kafka_errors.TransactionalIdAuthorizationFailedError,
+)
 
 R = TypeVar("R")
 
@@ -52,9 +62,15 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
+    """
+    Args:
+        topic_id: Of the topic; another one of the same name has another.
+    """
+
     leader: int
     replicas: int
     in_sync: int
+    topic_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +91,46 @@ class Transaction:
     partitions: frozenset[Partition]
 
 
+class LogChangedError(Exception):
+    """The log is not what it was when its ends were asked for; the message says how, on one line."""
+
+
 class Cluster:
     """Questions to one cluster. Not for several threads.
 
     Raises:
         BrokerAwayError: From every method: ask again later.
+        RefusedError: From every method: we have no right to ask, and asking again does not help.
         EnvironmentFailedError: Another cluster answers on our addresses.
     """
 
-    def __init__(self, bootstrap: str, cluster_id: str, timeout_s: float = 5.0) -> None:
-        self.cluster_id = cluster_id
-        self.cluster_id = cluster_id
-        self.brokers = Brokers(bootstrap, cluster_id, timeout_s)
+    def __init__(
+        self, bootstrap: str, cluster_id: str | None, timeout_s: float = 5.0, security: Security = PLAINTEXT
+    ) -> None:
+        self.brokers = Brokers(bootstrap, cluster_id, timeout_s, security)
         self._coordinators: dict[str, int] = {}
+
+    @property
+    def cluster_id(self) -> str | None:
+        """None until a broker has answered."""
+        return self.brokers.cluster_id
 
     def close(self) -> None:
         self.brokers.close()
+
+    def topics(self) -> list[str]:
+        """Every topic that we may see, without Kafka's own."""
+        found = self.brokers.metadata(None).topics
+        return sorted(topic.name for topic in found if not topic.error_code and not topic.is_internal)
+
+    def groups(self) -> list[str]:
+        """Every group that we may see."""
+        found: set[str] = set()
+        for node in self.brokers.nodes():
+            answer = self.brokers.call(node, ListGroupsRequest(states_filter=[]), ListGroupsResponse, _LIST_GROUPS)
+            _check(answer.error_code, f"the groups of broker {node}")
+            found |= {group.group_id for group in answer.groups}
+        return sorted(found)
 
     def partitions(self, topics: Sequence[str]) -> dict[Partition, PartitionState]:
         """Every partition of these topics."""
@@ -101,7 +141,7 @@ class Cluster:
                 if each.leader_id < 0:
                     raise BrokerAwayError(f"{topic.name}/{each.partition_index} has no leader")
                 found[topic.name, each.partition_index] = PartitionState(
-                    each.leader_id, len(each.replica_nodes), len(each.isr_nodes)
+                    each.leader_id, len(each.replica_nodes), len(each.isr_nodes), str(topic.topic_id)
                 )
         return found
 
@@ -216,13 +256,17 @@ class Cluster:
             if each.current_txn_start_offset >= 0
         ]
 
-    def fetch(self, leader: int, partition: Partition, offset: int, bytes_max: int = FETCH_BYTES) -> Iterator[Batch]:
+    def fetch(
+        self, leader: int, partition: Partition, offset: int, bytes_max: int = FETCH_BYTES, leader_epoch: int = -1
+    ) -> Iterator[Batch]:
         """The batches from `offset` on, whatever became of them, as many as fit; the first may begin before it.
 
         Args:
             bytes_max: At most so many bytes, but at least one batch.
+            leader_epoch: Of the batch that ends at `offset`, if we have it: the broker then says whether it has it too.
 
         Raises:
+            LogChangedError: `offset` is outside of the log now, or the log was cut back and continued before it.
             UnreadableBatchError: While iterating.
         """
         topic_class = FetchRequest.FetchTopic
@@ -230,7 +274,7 @@ class Cluster:
             partition=partition[1],
             current_leader_epoch=-1,
             fetch_offset=offset,
-            last_fetched_epoch=-1,
+            last_fetched_epoch=leader_epoch,
             log_start_offset=-1,
             partition_max_bytes=bytes_max,
         )
@@ -249,7 +293,13 @@ class Cluster:
         answer = self.brokers.call(leader, request, FetchResponse, _FETCH)
         _check(answer.error_code, f"broker {leader}")
         data = answer.responses[0].partitions[0]
-        _check(data.error_code, f"{partition[0]}/{partition[1]}")
+        name = f"{partition[0]}/{partition[1]}"
+        if data.error_code == kafka_errors.OffsetOutOfRangeError.errno:
+            raise LogChangedError(f"offset {offset} is no longer in the log: records were deleted, or it was cut back")
+        _check(data.error_code, name)
+        cut = data.diverging_epoch
+        if cut is not None and cut.end_offset >= 0:
+            raise LogChangedError(f"a new leader has cut the log back to offset {cut.end_offset} while it was read")
         return read_batches(data.records)
 
     def _coordinated(self, group: str, ask: Callable[[int], R]) -> R:
@@ -276,6 +326,8 @@ def _check(code: int, what: str) -> None:
     if not code:
         return
     error = kafka_errors.for_code(code)
+    if error in _REFUSALS:
+        raise RefusedError(f"{what}: {error.message}")
     raise BrokerAwayError(f"{what}: {error.message}")
 
 

@@ -1,4 +1,4 @@
-"""From places to evidence: what one repeat left in topics and tables, read to the end and written down.
+"""From places to evidence: what one repeat left in topics, tables and services, read to the end and written down.
 
 What is read must hold still: when anything grew, or a transaction ended, while it was read, everything is read again.
 """
@@ -6,7 +6,8 @@ What is read must hold still: when anything grew, or a transaction ended, while 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,15 @@ import psycopg
 
 from harness.collect.check import CheckFailedError, count_committed
 from harness.collect.cluster import Cluster, Ends, Partition, Transaction
-from harness.collect.files import sightings, write_lines
+from harness.collect.files import Sightings, sightings, write_lines
 from harness.collect.log import Deadline
+from harness.collect.services import read_service
 from harness.collect.tables import read_table
 from harness.collect.topics import Open, TopicRead, read_topic
 from harness.collect.wire import BrokerAwayError
+from harness.errors import EnvironmentFailedError
 from harness.model import UNCOMMITTED_SUFFIX, Place
+from harness.services import ServiceGoneError
 
 SIGHTINGS, POSITIONS, TRANSACTIONS = "sightings", "positions.jsonl", "transactions.jsonl"
 
@@ -33,7 +37,15 @@ Line = Mapping[str, Any]
 
 
 def collect(
-    *, bootstrap: str, cluster_id: str, dsn: str, places: Sequence[Place], out: Path, deadline_s: float
+    *,
+    bootstrap: str,
+    cluster_id: str,
+    dsn: str,
+    places: Sequence[Place],
+    out: Path,
+    deadline_s: float,
+    rest_url: str = "",
+    mail_url: str = "",
 ) -> list[str]:
     """Reads every place to its end and writes `sightings/`, `positions.jsonl` and `transactions.jsonl`.
 
@@ -43,6 +55,8 @@ def collect(
         bootstrap: `host:port,…` past every hop.
         cluster_id: What every broker must answer for.
         dsn: Of the database; may be empty without tables.
+        rest_url: Of the REST service, past every hop; may be empty without services.
+        mail_url: Of the HTTP side of the mail server; may be empty without mailboxes.
         out: The folder of the repeat.
         deadline_s: For all of it; one last answer may take a few seconds longer.
 
@@ -50,20 +64,31 @@ def collect(
         Why something could not be read whole, one line each; empty when all was.
 
     Raises:
-        EnvironmentFailedError: Another cluster answers on our addresses.
+        EnvironmentFailedError: Another cluster answers on our addresses; or the disk is full.
     """
     deadline = Deadline(deadline_s)
-    reasons: list[str] = []
     topics = {place.resource: _source(place) for place in places if place.kind == "topic"}
-    cluster = Cluster(bootstrap, cluster_id)
-    try:
+    read: Mapping[str, Callable[[str, Sightings], None]] = {
+        "table": lambda resource, lines: read_table(dsn, resource, topics, deadline.left_s, lines),
+        "service": lambda resource, lines: read_service(rest_url, resource, deadline, lines),
+        "mailbox": lambda resource, lines: read_service(mail_url, resource, deadline, lines),
+    }
+    with closing(Cluster(bootstrap, cluster_id)) as cluster, _writing(out):
         reading = _Reading(cluster, topics, places, out, deadline)
-        reasons += reading.read()
-    finally:
-        cluster.close()
-    reasons += _cross_check(bootstrap, topics, reading.committed, deadline)
-    reasons += _read_tables(dsn, places, topics, out, deadline)
+        reasons = reading.read()
+        reasons += _cross_check(bootstrap, topics, reading.committed, deadline)
+        reasons += _read_outside(places, read, out)
     return reasons
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Evidence that cannot be written down is no evidence, and what is missing of it must not be taken for a loss."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise EnvironmentFailedError(f"the evidence cannot be written in {out}: {reason}\n  free some space") from error
 
 
 @dataclass(slots=True)
@@ -228,16 +253,21 @@ def _cross_check(
             )
 
 
-def _read_tables(
-    dsn: str, places: Sequence[Place], topics: Mapping[str, str], out: Path, deadline: Deadline
+def _read_outside(
+    places: Sequence[Place], read: Mapping[str, Callable[[str, Sightings], None]], out: Path
 ) -> Iterator[str]:
+    """What is outside Kafka.
+
+    Args:
+        read: Kind of a place → what writes the sightings of a resource.
+    """
     for place in places:
-        if place.kind != "table":
+        if place.kind not in read:
             continue
-        header = {"place": place.name, "kind": "table", "resource": place.resource}
+        header = {"place": place.name, "kind": place.kind, "resource": place.resource}
         with sightings(out / SIGHTINGS / f"{place.name}.jsonl", header) as lines:
             try:
-                read_table(dsn, place.resource, topics, deadline.left_s, lines)
-            except psycopg.Error as error:
+                read[place.kind](place.resource, lines)
+            except (psycopg.Error, ServiceGoneError) as error:
                 lines.whole = False
                 yield f"{place.name} could not be read whole: {' '.join(str(error).split())}"

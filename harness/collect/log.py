@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from harness.collect.batches import Batch
 from harness.collect.cluster import FETCH_BYTES, Cluster, Ends, Partition
-from harness.collect.status import Status, resolve
-from harness.collect.wire import BrokerAwayError
+from harness.collect.status import Settled, resolve
+from harness.collect.wire import BrokerAwayError, RefusedError
 
 RETRY_S = 0.1
 STANDSTILL_S = 20.0
@@ -45,11 +45,14 @@ class Deadline:
 
         Raises:
             BrokerAwayError: It did not for 20 s, or the deadline passed.
+            RefusedError: At once: it will not.
         """
         patience = self.within(STANDSTILL_S)
         while True:
             try:
                 return ask()
+            except RefusedError:
+                raise
             except BrokerAwayError:
                 if patience.passed:
                     raise
@@ -63,7 +66,7 @@ def read_log(
     deadline: Deadline,
     start: int | None = None,
     bytes_max: int = FETCH_BYTES,
-) -> Iterator[tuple[Status | None, Batch]]:
+) -> Iterator[Settled]:
     """Every batch from `start` (or the beginning) to the high watermark, with its status; None for control markers.
 
     Args:
@@ -71,31 +74,35 @@ def read_log(
 
     Raises:
         BrokerAwayError: Its leader does not answer, or does not have all of it.
+        LogChangedError: Records were deleted, or the log was cut back, while it was read.
         UnreadableBatchError: At the first batch that cannot be read.
     """
-
-    def fetched(offset: int) -> list[Batch]:
-        return deadline.insist(lambda: _fetched(cluster, partition, offset, bytes_max))
-
     low = ends.low if start is None else start
-    return resolve(_batches(fetched, low, ends.high), ends.stable)
+    return resolve(raw_log(cluster, partition, low, ends.high, deadline, bytes_max), ends.stable)
 
 
-def _batches(fetched: Callable[[int], list[Batch]], low: int, high: int) -> Iterator[Batch]:
-    offset = low
-    while offset < high:
-        for batch in fetched(offset):
-            if batch.first >= high:
+def raw_log(
+    cluster: Cluster, partition: Partition, start: int, end: int, deadline: Deadline, bytes_max: int = FETCH_BYTES
+) -> Iterator[Batch]:
+    """Every batch between two offsets, in the order of the log; raises what `read_log` does."""
+    offset, leader_epoch = start, -1
+    while offset < end:
+
+        def fetched(at: int = offset, epoch: int = leader_epoch) -> list[Batch]:
+            return _fetched(cluster, partition, at, bytes_max, epoch)
+
+        for batch in deadline.insist(fetched):
+            if batch.first >= end:
                 return
             if batch.next > offset:
                 yield batch
-                offset = batch.next
+                offset, leader_epoch = batch.next, batch.leader_epoch
 
 
-def _fetched(cluster: Cluster, partition: Partition, offset: int, bytes_max: int) -> list[Batch]:
+def _fetched(cluster: Cluster, partition: Partition, offset: int, bytes_max: int, leader_epoch: int) -> list[Batch]:
     """At least one batch that reaches beyond `offset`."""
     leader = cluster.partitions([partition[0]])[partition].leader
-    batches = list(cluster.fetch(leader, partition, offset, bytes_max))
+    batches = list(cluster.fetch(leader, partition, offset, bytes_max, leader_epoch))
     if not any(batch.next > offset for batch in batches):
         # A new leader learns the high watermark a little later than it is one.
         raise BrokerAwayError(f"broker {leader} has nothing of {partition[0]}/{partition[1]} at offset {offset} yet")

@@ -17,8 +17,9 @@ from kafka.protocol.admin import (
 )
 
 from harness.collect.batches import UnreadableBatchError
-from harness.collect.cluster import Cluster, Ends, Partition
+from harness.collect.cluster import Cluster, Ends, LogChangedError, Partition
 from harness.collect.log import Deadline, read_log
+from harness.collect.records import columns
 from harness.collect.wire import BrokerAwayError
 from harness.errors import EnvironmentFailedError
 from harness.scenario.model import Topic
@@ -85,7 +86,7 @@ class Observer:
         """
         try:
             ends, missing = self._look(groups, topics)
-        except (BrokerAwayError, UnreadableBatchError) as error:
+        except (BrokerAwayError, LogChangedError, UnreadableBatchError) as error:
             return str(error)
         if missing or ends != self._resting:
             self._resting, self._resting_since = ({} if missing else ends), time.monotonic()
@@ -121,11 +122,11 @@ class Observer:
         """
         log = read_log(self._cluster, partition, ends, Deadline(0), start, _LOOK_BYTES)
         visible = (
-            record
+            pos
             for status, batch in log
             if status in ("plain", "committed")
-            for record in batch.records
-            if start <= record.pos < ends.stable
+            for pos in columns(batch).pos
+            if start <= pos < ends.stable
         )
         count = sum(1 for _ in islice(visible, _LOOK_RECORDS + 1))
         if count > _LOOK_RECORDS:

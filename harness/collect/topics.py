@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.apps.records import ID, SEQ, SRC, SUM, TXN
-from harness.collect.batches import Batch, Record, UnreadableBatchError
-from harness.collect.cluster import Cluster, Ends, Partition
+from harness.collect.batches import Batch, UnreadableBatchError
+from harness.collect.cluster import Cluster, Ends, LogChangedError, Partition
 from harness.collect.files import Sightings
-from harness.collect.log import Deadline, read_log
-from harness.collect.status import Status
+from harness.collect.log import Deadline, raw_log
+from harness.collect.records import columns
+from harness.collect.status import Fates, Settled, Status
 from harness.collect.wire import BrokerAwayError
 
 _SEQUENCES = 2**31  # they wrap around
+_HEADERS = tuple(name.encode() for name in (ID, SEQ, SRC, TXN, SUM))
+
+Line = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,15 @@ class TopicRead:
     committed: Counter[int] = field(default_factory=Counter)
     open: dict[int, dict[int, Open]] = field(default_factory=dict)
 
+    def note(self, part: int, status: Status, line: Line, stable: int) -> None:
+        """Remember what a line of the sightings says."""
+        positions = line["pos"]
+        if status == "open":
+            found = Open(line["producer"], line["epoch"], positions[0], line["at"][0])
+            self.open.setdefault(part, {}).setdefault(found.producer, found)
+        elif status != "aborted" and positions[0] < stable:
+            self.committed[part] += bisect_left(positions, stable)
+
 
 def read_topic(
     cluster: Cluster, topic: str, place: str, ends: Mapping[Partition, Ends], deadline: Deadline, out: Sightings
@@ -63,7 +77,7 @@ def read_topic(
             name = f"{place}/{partition[1]}"
             try:
                 _read_partition(cluster, partition, borders, deadline, read, out, name)
-            except (BrokerAwayError, UnreadableBatchError) as error:
+            except (BrokerAwayError, LogChangedError, UnreadableBatchError) as error:
                 read.reasons.append(f"{name} could not be read whole: {error}")
     return read
 
@@ -73,32 +87,49 @@ def _read_partition(
 ) -> None:
     part = partition[1]
     gaps = Gaps(ends)
-    for status, batch in read_log(cluster, partition, ends, deadline):
-        if deadline.passed:
-            raise BrokerAwayError("the time for it is over")
-        if status is None:
-            out.write(marker_line(part, batch))
-            gaps.seen(batch.first, batch.next)
-            continue
-        for run in runs(record for record in batch.records if ends.low <= record.pos < ends.high):
-            out.write(batch_line(part, status, batch, run))
-            gaps.seen(run[0].pos, run[-1].pos + 1)
-            if status in ("plain", "committed") and run[-1].pos < ends.stable:
-                read.committed[part] += len(run)
-            if status == "open":
-                found = Open(batch.producer, batch.epoch, run[0].pos, run[0].at)
-                read.open.setdefault(part, {}).setdefault(batch.producer, found)
+    fates = Fates()
+
+    def write(settled: Iterator[Settled]) -> None:
+        for status, batch in settled:
+            if status is None:
+                out.write(marker_line(part, batch))
+                continue
+            for line in batch_lines(part, status, batch, ends):
+                out.write(line)
+                read.note(part, status, line, ends.stable)
+
+    try:
+        for batch in raw_log(cluster, partition, ends.low, ends.high, deadline):
+            if deadline.passed:
+                raise BrokerAwayError("the time for it is over")
+            gaps.pass_over(batch)
+            write(fates.settle(batch))
+        write(fates.rest(ends.stable))
+    finally:
+        fates.close()
     read.reasons += gaps.reasons(name)
 
 
 @dataclass(slots=True)
 class Gaps:
-    """Offsets that hold nothing: their records were compacted away, or deleted, and may have been anything."""
+    """Offsets that hold nothing: their records were compacted away, or deleted, and may have been anything.
+
+    A log loses records in no other way and leaves a hole: what a truncation takes away, other records replace.
+    """
 
     ends: Ends
     missing: int = 0
     first_missing: int = -1
     next: int = -1
+
+    def pass_over(self, batch: Batch) -> None:
+        """The next batch of the log."""
+        if batch.marker or batch.records == batch.next - batch.first:
+            self.seen(batch.first, batch.next)
+            return
+        found = columns(batch)
+        for begin, end in runs(found.pos, self.ends):
+            self.seen(found.pos[begin], found.pos[end - 1] + 1)
 
     def seen(self, first: int, next_: int) -> None:
         expected = self.ends.low if self.next < 0 else self.next
@@ -115,19 +146,24 @@ class Gaps:
             yield f"{name} lacks {self.missing} offsets from {self.first_missing} on: they were compacted away"
 
 
-def runs(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Records split where offsets are missing: within each run, sequences follow one another as offsets do."""
-    run: list[Record] = []
-    for record in records:
-        if run and record.pos != run[-1].pos + 1:
-            yield run
-            run = []
-        run.append(record)
-    if run:
-        yield run
+def runs(positions: Sequence[int], ends: Ends) -> Iterator[tuple[int, int]]:
+    """Ranges of indexes without a missing offset, within the partition's ends: sequences follow offsets there."""
+    last = len(positions) - 1
+    if positions and ends.low <= positions[0] and positions[-1] < ends.high and positions[-1] == positions[0] + last:
+        yield 0, len(positions)  # nearly always
+        return
+    begin = 0
+    for index, pos in enumerate(positions):
+        inside = ends.low <= pos < ends.high
+        if not inside or (begin < index and pos != positions[index - 1] + 1):
+            if begin < index:
+                yield begin, index
+            begin = index if inside else index + 1
+    if begin < len(positions):
+        yield begin, len(positions)
 
 
-def marker_line(part: int, batch: Batch) -> dict[str, Any]:
+def marker_line(part: int, batch: Batch) -> Line:
     return {
         "part": part,
         "marker": batch.marker,
@@ -137,47 +173,69 @@ def marker_line(part: int, batch: Batch) -> dict[str, Any]:
     }
 
 
-def batch_line(part: int, status: Status, batch: Batch, run: Sequence[Record]) -> dict[str, Any]:
-    """One line of the sightings: consecutive records of one batch."""
-    sequence = -1
-    if batch.sequence >= 0:
-        sequence = (batch.sequence + run[0].pos - batch.first) % _SEQUENCES
-    return {
-        "part": part,
-        "producer": batch.producer,
-        "epoch": batch.epoch,
-        "bseq": sequence,
-        "transactional": batch.transactional,
-        "status": status,
-        "pos": [record.pos for record in run],
-        "id": [_text(record.headers.get(ID)) for record in run],
-        "key": [_text(record.key) for record in run],
-        "seq": [_number(_text(record.headers.get(SEQ))) for record in run],
-        "src": [_source(_text(record.headers.get(SRC))) for record in run],
-        "txn": [_text(record.headers.get(TXN)) for record in run],
-        "intact": [_intact(record) for record in run],
-        "at": [record.at for record in run],
+def batch_lines(part: int, status: Status, batch: Batch, ends: Ends) -> Iterator[Line]:
+    """The sightings of one batch of our records: a line for each run of consecutive offsets."""
+    found = columns(batch, _HEADERS, values=True)
+    ids, seqs, sources, txns, sums = found.headers
+    told: dict[str, list[Any]] = {
+        "pos": found.pos,
+        "id": texts(ids),
+        "key": texts(found.keys),
+        "seq": list(map(_number, seqs)),
+        "src": list(map(_source, sources)),
+        "txn": texts(txns),
+        "intact": list(map(_intact, sums, found.values)),
+        "at": found.at,
     }
+    yield from run_lines(part, status, batch, ends, told)
 
 
-def _text(raw: bytes | None) -> str | None:
-    return None if raw is None else raw.decode(errors="replace")
+def run_lines(part: int, status: Status, batch: Batch, ends: Ends, told: Mapping[str, list[Any]]) -> Iterator[Line]:
+    """The lines of one batch.
+
+    Args:
+        told: Column → one value per record; `pos` among them.
+    """
+    positions = told["pos"]
+    for begin, end in runs(positions, ends):
+        sequence = -1
+        if batch.sequence >= 0:
+            sequence = (batch.sequence + positions[begin] - batch.first) % _SEQUENCES
+        yield {
+            "part": part,
+            "producer": batch.producer,
+            "epoch": batch.epoch,
+            "bseq": sequence,
+            "transactional": batch.transactional,
+            "status": status,
+            **{name: column[begin:end] for name, column in told.items()},
+        }
 
 
-def _number(text: str | None) -> int | None:
+def texts(column: Sequence[bytes | None]) -> list[str | None]:
+    """What is no UTF-8 is marked as such, not refused."""
+    try:
+        return [None if raw is None else str(raw, "utf-8") for raw in column]
+    except UnicodeDecodeError:
+        return [None if raw is None else str(raw, "utf-8", "replace") for raw in column]
+
+
+def _number(raw: bytes | None) -> int | None:
     """A whole number of 64 bits; None when it is none."""
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= 18 else None
+    return int(raw) if raw and raw.isdigit() and len(raw) <= 18 else None
 
 
-def _source(text: str | None) -> list[Any] | None:
+def _source(raw: bytes | None) -> list[Any] | None:
     """`orders/0/17` as [place, partition, offset]; None when it is not that."""
-    place, _, rest = (text or "").partition("/")
-    part, _, pos = rest.partition("/")
-    numbers = _number(part), _number(pos)
-    return [place, *numbers] if place and None not in numbers else None
+    pieces = raw.split(b"/") if raw else ()
+    if len(pieces) != 3:
+        return None
+    place, part, pos = pieces
+    if not (place and part.isdigit() and pos.isdigit() and len(part) <= 18 and len(pos) <= 18):
+        return None
+    return [str(place, "utf-8", "replace"), int(part), int(pos)]
 
 
-def _intact(record: Record) -> bool | None:
-    """Whether the value has the checksum that it carries; None when it carries none."""
-    carried = _text(record.headers.get(SUM))
-    return None if carried is None else carried == f"{zlib.crc32(record.value or b''):08x}"
+def _intact(carried: bytes | None, value: bytes | None) -> bool | None:
+    """Whether the value has the checksum that its record carries; None when it carries none."""
+    return None if carried is None else carried == b"%08x" % zlib.crc32(value or b"")

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import itertools
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from kafka.errors import for_code
 from kafka.protocol.metadata import MetadataRequest, MetadataResponse
+from kafka.protocol.sasl import (
+    SaslAuthenticateRequest,
+    SaslAuthenticateResponse,
+    SaslHandshakeRequest,
+    SaslHandshakeResponse,
+)
 
+from harness.collect.security import PLAINTEXT, Security
 from harness.errors import EnvironmentFailedError
 
-METADATA_VERSION = 9
+METADATA_VERSION = 10
 CLIENT_ID = "eos-chaos-collect"
 ANSWER_BYTES_MAX = 256 << 20
 """More is no answer of a broker to us: the first bytes of TLS or HTTP, taken for a length, are more than that."""
@@ -25,6 +34,10 @@ ANSWER_BYTES_MAX = 256 << 20
 
 class BrokerAwayError(Exception):
     """A broker does not answer, or has to be asked again; the message says who, on one line."""
+
+
+class RefusedError(BrokerAwayError):
+    """A broker answers, and always will, that we may not: rights, a password or a certificate are missing."""
 
 
 class Connection:
@@ -35,17 +48,42 @@ class Connection:
 
     Raises:
         BrokerAwayError: From every method; the connection is of no use then.
+        RefusedError: When it is made: the broker's certificate, or who we say we are, is not accepted.
     """
 
-    def __init__(self, host: str, port: int, timeout_s: float) -> None:
+    def __init__(self, host: str, port: int, timeout_s: float, security: Security = PLAINTEXT) -> None:
         self.name = f"{host}:{port}"
         self._timeout_s = timeout_s
         self._correlation = itertools.count(1)
         try:
-            self._socket = socket.create_connection((host, port), timeout_s)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            plain = socket.create_connection((host, port), timeout_s)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket = security.wrap(plain, host)
+        except (ssl.SSLCertVerificationError, ssl.CertificateError) as error:
+            raise RefusedError(f"the certificate of {self.name} is not trusted ({error.verify_message})") from error
+        except ssl.SSLError as error:
+            raise RefusedError(f"{self.name} does not speak TLS with us ({error.reason or error})") from error
         except OSError as error:
             raise BrokerAwayError(f"{self.name} does not answer ({error.strerror or error})") from error
+        if security.mechanism:
+            self._authenticate(security)
+
+    def _authenticate(self, security: Security) -> None:
+        hello = SaslHandshakeRequest(mechanism=security.mechanism)
+        shaken = self.call(hello, SaslHandshakeResponse, 1)
+        if shaken.error_code:
+            offered = ", ".join(shaken.mechanisms)
+            raise RefusedError(f"{self.name} does not offer SASL {security.mechanism}; it offers {offered}")
+        dialogue = security.dialogue()
+        while not dialogue.is_done():
+            answer = self.call(SaslAuthenticateRequest(auth_bytes=dialogue.auth_bytes()), SaslAuthenticateResponse, 1)
+            if answer.error_code:
+                reason = answer.error_message or for_code(answer.error_code).message
+                raise RefusedError(f"{self.name} refuses SASL {security.mechanism}: {reason}")
+            try:
+                dialogue.receive(answer.auth_bytes)
+            except (ValueError, KeyError) as error:
+                raise RefusedError(f"{self.name} did not prove that it knows our password ({error})") from error
 
     def call(self, request: Any, response: Any, version: int) -> Any:
         """Sends one request and decodes its answer as `response` of that version."""
@@ -97,18 +135,24 @@ class Brokers:
 
     Args:
         bootstrap: `host:port,…`.
-        cluster_id: Ours.
+        cluster_id: Ours; None to take that of the first broker that answers.
         timeout_s: For each connection attempt and each answer.
+
+    Attributes:
+        cluster_id: None until a broker has answered.
 
     Raises:
         BrokerAwayError: From every method.
         EnvironmentFailedError: Another cluster answers on our addresses.
     """
 
-    def __init__(self, bootstrap: str, cluster_id: str, timeout_s: float) -> None:
+    def __init__(
+        self, bootstrap: str, cluster_id: str | None, timeout_s: float, security: Security = PLAINTEXT
+    ) -> None:
         self._bootstrap = [(host, int(port)) for host, port in _pairs(bootstrap)]
-        self._cluster_id = cluster_id
+        self.cluster_id = cluster_id
         self._timeout_s = timeout_s
+        self._security = security
         self._open: dict[tuple[str, int], Connection] = {}
         self._addresses: dict[int, tuple[str, int]] = {}
 
@@ -120,6 +164,8 @@ class Brokers:
             raise BrokerAwayError(f"broker {node} is not in the cluster")
         try:
             return self._call(self._addresses[node], request, response, version)
+        except RefusedError:
+            raise
         except BrokerAwayError as error:
             raise BrokerAwayError(f"broker {node}: {error}") from error
 
@@ -129,12 +175,14 @@ class Brokers:
         for address in self._bootstrap:
             try:
                 return self._call(address, request, response, version)
+            except RefusedError:
+                raise
             except BrokerAwayError as error:
                 away.append(str(error))
         raise BrokerAwayError("; ".join(away))
 
-    def metadata(self, topics: list[str]) -> Any:
-        """The MetadataResponse for these topics; learns the brokers' addresses."""
+    def metadata(self, topics: list[str] | None) -> Any:
+        """The MetadataResponse for these topics (None: for all there are); learns the brokers' addresses."""
         answer = self.call_any(_metadata_request(topics), MetadataResponse, METADATA_VERSION)
         self._addresses = {broker.node_id: (broker.host, broker.port) for broker in answer.brokers}
         return answer
@@ -168,12 +216,13 @@ class Brokers:
             raise
 
     def _connect(self, address: tuple[str, int]) -> Connection:
-        connection = Connection(*address, self._timeout_s)
+        connection = Connection(*address, self._timeout_s, self._security)
         found = connection.call(_metadata_request([]), MetadataResponse, METADATA_VERSION).cluster_id
-        if found != self._cluster_id:
+        self.cluster_id = self.cluster_id or found
+        if found != self.cluster_id:
             connection.close()
             raise EnvironmentFailedError(
-                f"{connection.name} answers for cluster {found}, not for ours ({self._cluster_id}): "
+                f"{connection.name} answers for cluster {found}, not for ours ({self.cluster_id}): "
                 "a broker of another run is left on this address"
             )
         self._open[address] = connection
@@ -186,6 +235,7 @@ def _pairs(bootstrap: str) -> Iterator[tuple[str, str]]:
         yield host, port
 
 
-def _metadata_request(topics: list[str]) -> Any:
-    wanted = [MetadataRequest.MetadataRequestTopic(name=name) for name in topics]
+def _metadata_request(topics: list[str] | None) -> Any:
+    """For these topics; for every topic when it is None."""
+    wanted = None if topics is None else [MetadataRequest.MetadataRequestTopic(name=name) for name in topics]
     return MetadataRequest(topics=wanted, allow_auto_topic_creation=False)

@@ -24,16 +24,21 @@ class Database:
     def __init__(self, dsn: str, schema: str) -> None:
         self._dsn = dsn
         self._schema = schema
-        self.dsn = psycopg.conninfo.make_conninfo(dsn, options=f"-csearch_path={schema}", application_name=schema)
+
+    def within(self, dsn: str) -> str:
+        """A connection string, whatever way it leads to the database, that finds this repeat's tables."""
+        return psycopg.conninfo.make_conninfo(
+            dsn, options=f"-csearch_path={self._schema}", application_name=self._schema
+        )
 
     def create(self, scenario: Scenario) -> None:
-        """The schema and its tables; a table has a unique id only where an app upserts into it."""
-        upserted = {app.target for app in scenario.apps.values() if app.write == "upsert"}
+        """The schema and its tables; a table has a unique column only where an app upserts into it."""
+        writes = {app.target: app.write for app in scenario.apps.values() if app.write}
         with self._connection(self._dsn) as connection:
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._schema)))
-        with self._connection(self.dsn) as connection:
+        with self._connection(self.within(self._dsn)) as connection:
             for table in scenario.tables:
-                connection.execute(create_table_sql(table, upsert=table in upserted))
+                connection.execute(create_table_sql(table, writes.get(table, "insert")))
 
     def drop(self) -> None:
         """Leaves no trace; a database that is gone has none.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from faults import Step
 from harness.model import Place
 
 
@@ -24,9 +25,23 @@ class Names:
     def group(self, group: str) -> str:
         return f"{group}.{self.suffix}"
 
-    def transactional_id(self, app: str, instance: int) -> str:
-        """Stable over crashes: a successor fences its predecessor and aborts what it left open."""
-        return f"{app}-{instance}.{self.suffix}"
+    def resource(self, place: str) -> str:
+        """Of a service or a mailbox."""
+        return f"{place}.{self.suffix}"
+
+    def transactional_id(self, app_instance: str) -> str:
+        """Of `processor-1`. Stable over crashes: a successor fences its predecessor and aborts what it left open."""
+        return f"{app_instance}.{self.suffix}"
+
+    def step(self, text: str) -> Step:
+        """A scenario's step with the names that are on the wire: `Produce(orders-0)`, `EndTxn(commit, processor-1)`."""
+        step = Step.parse(text)
+        return replace(
+            step,
+            topic=self.topic(step.topic) if step.topic else None,
+            transactional_id=self.transactional_id(step.transactional_id) if step.transactional_id else None,
+            path=self.resource(step.path) if step.path else None,
+        )
 
     @property
     def schema(self) -> str:
@@ -35,10 +50,10 @@ class Names:
 
     def place(self, place: Place) -> Place:
         """The place with its physical resource and group."""
-        topic = place.name.partition("@")[0]
+        name = place.name.partition("@")[0]
         return replace(
             place,
-            resource=self.topic(topic) if place.kind == "topic" else f"{self.schema}.{place.name}",
+            resource=f"{self.schema}.{name}" if place.kind == "table" else self.resource(name),
             group=self.group(place.group) if place.group else None,
         )
 

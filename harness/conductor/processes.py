@@ -5,8 +5,8 @@ terminal's Ctrl-C reaches only the harness. Children die with the harness (PR_SE
 *thread* that spawned them ends: a repeat runs on one thread, and none of its apps is left when that thread ends.
 
 An exit is expected when a fault or the end of the repeat asked for it, when a producer has sent everything (0), or
-when the app itself asks for a successor (75, at most RESTARTS_MAX times an instance). Any other makes the repeat
-inconclusive: what an app that broke left behind proves nothing about the guarantee.
+when a supervisor deals with it (`supervision.py`). Any other makes the repeat inconclusive: what an app that broke left
+behind proves nothing about the guarantee.
 """
 
 from __future__ import annotations
@@ -22,13 +22,11 @@ from typing import Any
 import orjson
 
 from faults.process import ProcessHandle
+from harness.conductor.supervision import EXIT_FINISHED, Ruling, rule_on
 from harness.environment import Lane
+from harness.scenario.model import Restart
 from harness.spawning import spawn
 
-EXIT_FINISHED = 0
-EXIT_RESTART = 75
-RESTARTS_MAX = 5
-RESTART_DELAY_S = 0.2
 LOG_TAIL_LINES = 3
 
 
@@ -39,6 +37,9 @@ class Instance:
     Args:
         config: The app's configuration without what changes per incarnation.
         lane: Its own way into the cluster, for as long as the repeat lasts.
+        restart: What its supervisor does; None for the usual.
+        restarts: How often the supervisor has started it again.
+        ending: Why its present incarnation is about to end, when a fault or the end of the repeat says so.
     """
 
     app: str
@@ -46,6 +47,7 @@ class Instance:
     number: int
     lane: Lane
     config: dict[str, Any]
+    restart: Restart | None = None
     incarnation: int = 0
     restarts: int = 0
     restart_at: float | None = None
@@ -93,6 +95,7 @@ class Processes:
         self._folder = folder
         self._on_start = on_start
         self._on_exit = on_exit
+        self._over = False
         for name in ("ledger", "logs", "apps"):
             (folder / name).mkdir(parents=True, exist_ok=True)
 
@@ -142,15 +145,19 @@ class Processes:
         return ProcessHandle.of(popen.pid, reap=popen.wait)
 
     def expect_end(self, instance: Instance, why: str, restart_after_s: float | None) -> None:
-        """A fault is about to end this incarnation: its exit is no surprise, and its successor has a time."""
+        """A fault is about to end this incarnation: its exit is no surprise, and its successor has a time.
+
+        Args:
+            restart_after_s: None: that is for its supervisor to say.
+        """
         instance.ending = why
         instance.restart_at = None if restart_after_s is None else time.monotonic() + restart_after_s
 
     def stop(self, timeout_s: float) -> Iterator[str]:
         """SIGTERM to all, SIGKILL to who does not go; yields a reason for each that had to be killed."""
+        self._over = True
         for instance in self.instances:
             instance.restart_at = None
-            instance.ending = instance.ending or "the repeat is over"
             if instance.popen is not None:
                 instance.popen.terminate()
         deadline = time.monotonic() + timeout_s
@@ -190,19 +197,18 @@ class Processes:
         self._on_exit(Exit(instance.process, code, self._judge_exit(instance, code)))
 
     def _judge_exit(self, instance: Instance, code: int) -> str:
-        if instance.ending:
+        if self._over or instance.restart_at is not None:
             return ""
         if code == EXIT_FINISHED and instance.kind == "producer":
             instance.finished = True
             return ""
-        if code == EXIT_RESTART and instance.restarts < RESTARTS_MAX:
-            instance.restarts += 1
-            instance.restart_at = time.monotonic() + RESTART_DELAY_S
+        ruling = rule_on(instance.restart, code, instance.restarts, by_a_fault=bool(instance.ending))
+        if isinstance(ruling, Ruling):
+            if ruling.restart_after_s is not None:
+                instance.restarts += 1
+                instance.restart_at = time.monotonic() + ruling.restart_after_s
             return ""
-        if code == EXIT_RESTART:
-            return f"{instance.process} asked for a successor more than {RESTARTS_MAX} times{self._tail(instance)}"
-        how = f"signal {-code}" if code < 0 else f"exit status {code}"
-        return f"{instance.process} ended unexpectedly with {how}{self._tail(instance)}"
+        return f"{instance.process} {ruling}{self._tail(instance)}"
 
     def _tail(self, instance: Instance) -> str:
         lines = self.log(instance).read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]

@@ -21,23 +21,25 @@ import orjson
 
 from faults import EventStream, FaultError, HopClient, HopEvent
 from harness.collect import Observer, collect
+from harness.conductor.configs import app_config
 from harness.conductor.database import Database
-from harness.conductor.injections import Injection, Stage, injection_of
+from harness.conductor.fencing import fenced_in
+from harness.conductor.injections import Injection, Stage, injections_of
 from harness.conductor.names import Names
 from harness.conductor.processes import Exit, Instance, Processes
+from harness.conductor.services import create_resources, delete_resources
 from harness.environment import Environment
 from harness.errors import EnvironmentFailedError
 from harness.events import AppExited, AppStarted, FaultHealed, FaultInjected, Listener, PhaseStarted
 from harness.model import FaultOutcome, Place, RepeatRecord
 from harness.plan import Cell
 from harness.run_folder import PLACES
-from harness.scenario.model import App
 
 TURN_S = 0.02
 CHECK_ENVIRONMENT_S = 0.5
 CHECK_SETTLED_S = 0.2
 PHASE_S_MAX = 300.0
-"""No load or drain lasts longer, however busy: for hangs, not for speed."""
+"""No load or drain lasts longer, what its faults ask for aside: for hangs, not for speed."""
 STANDSTILL_S = 15.0
 """Nothing was written down and nothing was waited for in other words for so long: it will not go on by itself."""
 STOP_S = 15.0
@@ -83,6 +85,7 @@ class Repeat:
         self._seconds: dict[str, float] = {}
         self._injections: list[Injection] = []
         self._outcomes: tuple[FaultOutcome, ...] = ()
+        self._healed = False
         self._wake = threading.Event()
         self._environment_checked = 0.0
         self._environment_failed = False
@@ -94,6 +97,7 @@ class Repeat:
             repeat=self._number,
             faults=self._outcomes,
             reasons=(*self._reasons, *more_reasons),
+            fenced=fenced_in(self._folder / "ledger"),
             seconds=dict(self._seconds),
         )
 
@@ -134,17 +138,28 @@ class Repeat:
         if self._cell.scenario.tables:
             cleanup.callback(database.drop)
             database.create(self._cell.scenario)
+        cleanup.callback(delete_resources, self._environment, self._cell.scenario, self._names)
+        create_resources(self._environment, self._cell.scenario, self._names)
         processes = Processes(
             list(self._instances(database, cleanup)), self._folder, self._app_started, self._app_exited
         )
         cleanup.callback(self._clear)
         cleanup.callback(processes.kill)
         helpers = cleanup.enter_context(ThreadPoolExecutor(thread_name_prefix="faults"))
-        stage = Stage(self._environment, self._hops, self._stream, processes, self._folder, self._names.suffix, helpers)
+        stage = Stage(
+            environment=self._environment,
+            hops=self._hops,
+            stream=self._stream,
+            processes=processes,
+            scenario=self._cell.scenario,
+            names=self._names,
+            folder=self._folder,
+            helpers=helpers,
+        )
         wake = _waker(self._wake)
         self._stream.subscribe(None, wake)
         cleanup.callback(self._stream.unsubscribe, None, wake)
-        self._injections = [injection_of(fault, stage) for fault in self._cell.scenario.faults]
+        self._injections = injections_of(self._cell.scenario.faults, stage)
         cleanup.callback(self._heal)  # whatever happens, no fault stays
         for injection in self._injections:
             injection.prepare()
@@ -173,37 +188,17 @@ class Repeat:
                     kind=app.kind,
                     number=number,
                     lane=lane,
-                    config=self._config(app, number, lane.bootstrap, database),
+                    restart=app.restart,
+                    config=app_config(
+                        app,
+                        number,
+                        lane,
+                        self._names,
+                        self._cell.scenario,
+                        seed=self._cell.seed + self._number,
+                        dsn=database.within,
+                    ),
                 )
-
-    def _config(self, app: App, number: int, bootstrap: str, database: Database) -> dict[str, Any]:
-        def topic(name: str | None) -> dict[str, str] | None:
-            return {"place": name, "topic": self._names.topic(name)} if name else None
-
-        into_table = app.kind == "sink"
-        transactional = app.commit == "in_transaction"
-        return {
-            "app": app.name,
-            "instance": number,
-            "instances": app.instances,
-            "client": app.client,
-            "bootstrap": bootstrap,
-            "from": topic(app.source),
-            "to": None if into_table else topic(app.target),
-            "group": self._names.group(app.name) if app.source else None,
-            "transactional_id": self._names.transactional_id(app.name, number) if transactional else None,
-            "batch": app.batch,
-            "batch_wait_s": app.batch_wait_s,
-            "records": app.records,
-            "keys": app.keys,
-            "seed": self._cell.seed + self._number,
-            "commit": app.commit,
-            "write": app.write,
-            "dsn": database.dsn if into_table else None,
-            "table": {"place": app.target, "name": app.target} if into_table else None,
-            "producer": dict(app.producer),
-            "consumer": dict(app.consumer),
-        }
 
     # -- load, heal, drain -------------------------------------------------------------------------------------
 
@@ -217,20 +212,22 @@ class Repeat:
         def waiting() -> str:
             if not processes.producers_finished():
                 return "a producer has not sent everything"
-            pending = next((i for i in self._injections if i.pending), None)
-            return f"{pending.label} has not fired yet" if pending else self._unsettled(observer)
+            return self._unsettled(observer) or next(
+                (f"{i.label} has not fired yet" for i in self._injections if i.pending), ""
+            )
 
         return self._turn_until(processes, waiting)
 
     def _drain(self, processes: Processes, observer: Observer, waited: str) -> bool:
         """Whether everything has arrived, the ISR is full and no transaction is open.
 
-        When the load stood still and healing changed nothing, waiting as long again would prove nothing.
+        When the load stood still and healing changed nothing, waiting as long again would prove nothing: one look
+        tells whether it was only a fault that never came.
         """
         if self._reasons or self._interrupted():
             return False
         if waited and not any(i.healed_late for i in self._injections):
-            return False
+            return not self._unsettled(observer)
         return not self._turn_until(processes, lambda: self._unsettled(observer))
 
     def _unsettled(self, observer: Observer) -> str:
@@ -244,11 +241,12 @@ class Repeat:
     def _turn_until(self, processes: Processes, waiting: Callable[[], str]) -> str:
         """Turn the repeat until `waiting` returns nothing; else what it still waited for when it gave up."""
         clock = time.monotonic
-        deadline = clock() + PHASE_S_MAX
+        deadline = clock() + PHASE_S_MAX + sum(fault.seconds for fault in self._cell.scenario.faults)
         moved, before, next_look, what = clock(), ("", 0), 0.0, ""
         while True:
             self._turn(processes)
             busy = any(i.busy for i in self._injections) or processes.restarting()
+            timed = any(i.timed for i in self._injections)
             if self._reasons or self._interrupted():
                 return self._reasons[0] if self._reasons else "interrupted"
             if not busy and clock() >= next_look:
@@ -257,7 +255,7 @@ class Repeat:
                 if not what:
                     return ""
             state = (what, self._ledger_bytes())
-            if busy or state != before:
+            if busy or timed or state != before:
                 moved, before = clock(), state
             if clock() - moved > STANDSTILL_S or clock() > deadline:
                 return what or "a fault to end"
@@ -282,8 +280,9 @@ class Repeat:
 
     def _heal(self) -> None:
         """Heal everything and note what became of it; the second call finds nothing to do."""
-        if self._outcomes:
+        if self._healed:
             return
+        self._healed = True
         outcomes = []
         for injection in reversed(self._injections):  # the last injected is healed first
             outcomes.append(injection.heal())
@@ -308,6 +307,8 @@ class Repeat:
             bootstrap=self._environment.bootstrap_direct,
             cluster_id=self._environment.cluster_id,
             dsn=self._environment.postgres_dsn,
+            rest_url=self._environment.rest_url,
+            mail_url=self._environment.mail_url,
             places=self._places,
             out=self._folder,
             deadline_s=COLLECT_S_MAX,

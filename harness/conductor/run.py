@@ -27,12 +27,14 @@ from harness.conductor.repeat import Repeat, Running
 from harness.conductor.schedule import Schedule, Task
 from harness.environment import Environment
 from harness.errors import EnvironmentFailedError
-from harness.events import Event, Listener, PhaseStarted, RepeatFinished, RepeatStarted
+from harness.events import EnvironmentStarted, Event, Listener, PhaseStarted, RepeatFinished, RepeatStarted
 from harness.model import RepeatRecord
 from harness.plan import Cell, Plan
 from harness.spawning import outliving_its_children
 
 INTERRUPTED = "interrupted"
+REPEATS_PER_CLUSTER = 500
+"""A cluster that has had so many is replaced. Up to here it is as fast as a new one (benchmarks/endurance.py)."""
 SIGNALS_S = 0.2
 """How often the main thread, which alone receives signals, looks whether one came."""
 
@@ -125,29 +127,60 @@ def run_plan(
     """
     token = "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(5))
     interrupts = _Interrupts()
-    hops = HopClient(environment.proxy_url)
     tell = _one_at_a_time(listener)
-    with interrupts.installed(), EventStream(hops) as stream:
-        running = Running(environment, hops, stream, tell, time.monotonic(), interrupts.seen)
+    schedule = Schedule(plan, jobs=jobs, lanes=environment.topology.lanes)
+    began = time.monotonic()
+    done: list[_Done] = []
 
-        def perform(task: Task) -> _Done:
-            with outliving_its_children():
-                names = Names(f"{token}-{task.index}-{task.number}")
-                return _perform(task, plan.repeat, names, run_folder, running, on_repeat)
+    def serve() -> None:
+        """Let the cluster have as many of the repeats as it may."""
+        hops = HopClient(environment.proxy_url)
+        with EventStream(hops) as stream:
+            running = Running(environment, hops, stream, tell, began, interrupts.seen)
 
-        schedule = Schedule(plan, jobs=jobs, lanes=environment.topology.lanes)
-        with _OnThisThread() if jobs == 1 else ThreadPoolExecutor(jobs, "repeat") as executor:
-            done = _perform_all(schedule, executor, perform, interrupts)
-    return Conducted(_by_cell(plan, done), interrupts.asked, next((each.failure for each in done if each.failure), ""))
+            def perform(task: Task) -> _Done:
+                with outliving_its_children():
+                    names = Names(f"{token}-{task.index}-{task.number}")
+                    return _perform(task, plan.repeat, names, run_folder, running, on_repeat)
+
+            with _OnThisThread() if jobs == 1 else ThreadPoolExecutor(jobs, "repeat") as executor:
+                done.extend(_perform_all(schedule, environment, executor, perform, interrupts))
+
+    failure = ""
+    with interrupts.installed():
+        while schedule.waiting:
+            if environment.served >= REPEATS_PER_CLUSTER:
+                failure = _renewed(environment, tell, began)
+            if failure:
+                break
+            serve()
+    failure = next((each.failure for each in done if each.failure), failure)
+    return Conducted(_by_cell(plan, done), interrupts.asked, failure)
+
+
+def _renewed(environment: Environment, listener: Listener, began: float) -> str:
+    """Why a worn cluster could not be replaced; empty when it was."""
+    try:
+        environment.renew()
+    except EnvironmentFailedError as error:
+        return str(error)
+    at = round(time.monotonic() - began, 3)
+    listener(EnvironmentStarted(at=at, cluster_id=environment.cluster_id, seconds=environment.seconds, reused=False))
+    return ""
 
 
 def _perform_all(
-    schedule: Schedule, executor: Executor, perform: Callable[[Task], _Done], interrupts: _Interrupts
+    schedule: Schedule,
+    environment: Environment,
+    executor: Executor,
+    perform: Callable[[Task], _Done],
+    interrupts: _Interrupts,
 ) -> list[_Done]:
     going_on: dict[Future[_Done], Task] = {}
     done: list[_Done] = []
     while True:
-        while (task := schedule.next(going_on.values())) is not None:
+        while environment.served < REPEATS_PER_CLUSTER and (task := schedule.next(going_on.values())):
+            environment.served += 1
             going_on[executor.submit(perform, task)] = task
         if not going_on:
             return done

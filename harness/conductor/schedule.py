@@ -12,9 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from harness.plan import Cell, Plan
-from harness.scenario.model import AppTarget, Fault, Scenario
-
-_TOXIC = frozenset({"latency", "bandwidth", "slicing", "reset"})
+from harness.scenario.model import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,11 @@ class Schedule:
             return None
         return self._waiting.popleft()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether some have not begun."""
+        return bool(self._waiting)
+
     def stop(self) -> None:
         """Nothing more begins."""
         self._waiting.clear()
@@ -68,9 +71,4 @@ class Schedule:
 
 def needs_the_cluster_alone(scenario: Scenario) -> bool:
     """Whether some fault of it touches more than the lanes of its own apps."""
-    return not all(_on_own_lanes(fault) for fault in scenario.faults)
-
-
-def _on_own_lanes(fault: Fault) -> bool:
-    """A link that is cut between an app and a broker is cut at the app's lane."""
-    return fault.kind not in _TOXIC and any(isinstance(end, AppTarget) for end in fault.ends)
+    return not all(fault.own_lanes_only for fault in scenario.faults)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.environment.inspection import Need, clean, doctor
-    from harness.environment.local import Environment, Lane, open_environment
+    from harness.environment.local import Environment, Lane
+    from harness.environment.opening import open_environment
     from harness.environment.provisioning import setup
     from harness.environment.spec import ClusterSpec
 
@@ -27,7 +28,7 @@ _MODULES = {
     "Need": "inspection",
     "clean": "inspection",
     "doctor": "inspection",
-    "open_environment": "local",
+    "open_environment": "opening",
     "setup": "provisioning",
 }
 

@@ -76,11 +76,13 @@ def archive_path(java: Tool, classpath: Sequence[str]) -> Path:
 
 
 def find_class_archive(java: Tool, classpath: Sequence[str]) -> Path | None:
-    """The archive, if it is as long as it was when it was made."""
+    """The archive, if nobody has touched it since it was made: a JVM may crash on a damaged one."""
     path = archive_path(java, classpath)
     try:
-        whole = json.loads(_note(path).read_text())["size"] == path.stat().st_size
-    except (OSError, ValueError, KeyError):
+        noted = json.loads(_note(path).read_text())
+        # A note of an earlier version knows the size alone.
+        whole = noted == {name: value for name, value in _state(path).items() if name in noted} and "size" in noted
+    except (OSError, ValueError, TypeError):
         return None
     return path if whole else None
 
@@ -100,8 +102,8 @@ def ensure_class_archive(java: Tool, classpath: Sequence[str], template: Path, p
         _train(java, classpath, template, draft, work)
         path.unlink(missing_ok=True)
         draft.rename(path)
-    replace_file(_note(path), json.dumps({"size": path.stat().st_size}))
     open_to_all(path)
+    replace_file(_note(path), json.dumps(_state(path)))
     open_to_all(_note(path))
     return path
 
@@ -138,6 +140,11 @@ def _require_running(broker: Child) -> None:
     if not broker.running():
         how = how_it_ended(broker.process.poll())
         raise EnvironmentFailedError(f"the broker in training {how}; {last_lines(broker.logs)}")
+
+
+def _state(path: Path) -> dict[str, int]:
+    found = path.stat()
+    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
 
 
 def _note(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from harness.environment.spec import ClusterSpec
 from harness.errors import EnvironmentFailedError
 
 _PROXY_S = 10.0
+_SERVICES = {"rest": "harness.services.rest", "smtp": "harness.services.mail"}
 
 
 class Cluster:
@@ -79,7 +81,7 @@ class Cluster:
         self.start_component("postgres")
 
     def start_component(self, component: str) -> None:
-        """Start a broker or PostgreSQL, for the first time or after its end.
+        """Start a broker, PostgreSQL, the REST service or the mail server, for the first time or after its end.
 
         Raises:
             EnvironmentFailedError: There is no such component, or it runs.
@@ -91,12 +93,24 @@ class Cluster:
             argv = postgres_argv(Path(self.installation.postgres_bin), self._postgres_data(), self.topology.postgres)
             self._spawn(component, argv, user=unprivileged_user())
             return
+        if component in _SERVICES:
+            self._spawn(component, self._service_argv(component))
+            return
         for node in self.topology.node_ids:
             if component == f"broker {node}":
                 folder = self._node_folder(node)
                 self._spawn(component, broker_argv(self.installation, folder), cwd=folder, log=server_log(folder))
                 return
         raise EnvironmentFailedError(f"this cluster has no {component!r}")
+
+    def _service_argv(self, service: str) -> list[str]:
+        """These serve what scenarios do not always want: they are started on demand."""
+        topology = self.topology
+        listen = {"rest": [topology.rest], "smtp": [topology.smtp]}[service]
+        api = {"rest": [], "smtp": [topology.mail_api]}[service]
+        store = self.folder / f"{service}.sqlite"
+        arguments = [*listen, store, self.cluster_id, *api]
+        return [sys.executable, "-m", _SERVICES[service], *map(str, arguments)]
 
     def info(self) -> dict[str, Any]:
         return {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from harness.environment.class_archive import find_class_archive
 from harness.environment.home import cache_folder, home
 from harness.environment.jars import find_jars, pom_kafka_version
-from harness.environment.local import end_kept_clusters, kept_clusters
+from harness.environment.opening import end_kept_clusters, kept_clusters
 from harness.environment.ownership import cluster_folders, orphans, scavenge
 from harness.environment.ports import allowed_blocks, claim_block
 from harness.environment.postgres import find_postgres

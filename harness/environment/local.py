@@ -6,37 +6,35 @@ lanes and watches over its components.
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Literal
 
-from faults import FaultError, HopClient
 from harness.environment import rpc
 from harness.environment.installation import Installation
 from harness.environment.node import broker_properties
-from harness.environment.ownership import Owned, cluster_folders, owner_alive, scavenge
-from harness.environment.ports import allowed_blocks
 from harness.environment.postgres import dsn
-from harness.environment.provisioning import setup
-from harness.environment.proxy import remove_toxiproxies
 from harness.environment.spec import ClusterSpec
-from harness.environment.store import Progress
-from harness.environment.usable import Usability, wait_for_postgres
+from harness.environment.usable import Usability, wait_for_postgres, wait_for_service
 from harness.errors import EnvironmentFailedError
-from harness.topology import Topology, lane_name
+from harness.topology import SERVICES, Service, Topology, lane_name
 
 USABLE_S = 60.0
 BROKER_BACK_S = 30.0
+POSTGRES_BACK_S = 20.0
+SERVICE_S = 20.0
 REUSED_S = 20.0
+
+
+Info = Mapping[str, Any]
+"""What a keeper says of its cluster."""
+Adopt = Callable[[rpc.Line, Info], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +44,35 @@ class Lane:
     Args:
         name: `lane-3`, as the hops' events and rules call it.
         bootstrap: `bootstrap.servers` for whoever is to use it.
-        hop_names: Its hops, one per broker.
+        hop_names: Its hops to brokers, one each.
+        postgres_dsn: libpq's connection string. All addresses lead through the lane's own hops.
+        rest_url: `http://host:port`.
+        smtp: `host:port`.
+        service_hops: `postgres`, `rest`, `smtp` → the hop to it.
     """
 
     name: str
     index: int
     bootstrap: str
     hop_names: tuple[str, ...]
+    postgres_dsn: str
+    rest_url: str
+    smtp: str
+    service_hops: Mapping[Service, str]
+
+    @classmethod
+    def of(cls, topology: Topology, index: int) -> Lane:
+        hops = {service: topology.service_hop(index, service) for service in SERVICES}
+        return cls(
+            name=lane_name(index),
+            index=index,
+            bootstrap=topology.bootstrap_lane(index),
+            hop_names=topology.lane_hop_names(index),
+            postgres_dsn=dsn(hops["postgres"].listen),
+            rest_url=f"http://{hops['rest'].listen}",
+            smtp=str(hops["smtp"].listen),
+            service_hops={service: hop.name for service, hop in hops.items()},
+        )
 
 
 class Environment:
@@ -64,28 +84,55 @@ class Environment:
         postgres_dsn: libpq's connection string.
         seconds: How long it took to become usable.
         reused: Whether it was running already.
+        served: How many repeats it has had in this run; whoever runs one counts it.
     """
 
     def __init__(
-        self, line: rpc.Line, info: dict[str, Any], installation: Installation, *, began: float, reused: bool
+        self,
+        line: rpc.Line,
+        info: Info,
+        installation: Installation,
+        start_another: Callable[[Adopt], None],
+        *,
+        began: float,
+        reused: bool,
     ) -> None:
+        self._installation = installation
+        self._start_another = start_another
+        self._lock = threading.Lock()
+        self._starting = threading.Lock()
+        self._adopt(line, info, began=began, reused=reused)
+
+    def _adopt(self, line: rpc.Line, info: Info, *, began: float, reused: bool) -> None:
         spec = ClusterSpec.from_json(info["spec"])
         self.topology = Topology(info["block"], spec.nodes, spec.lanes)
         self.cluster_id: str = info["cluster_id"]
         self.postgres_dsn = dsn(self.topology.postgres)
         self.reused = reused
+        self.served = 0
         self._line = line
         self._spec = spec
-        self._installation = installation
         self._folder = Path(info["folder"])
         self._down: set[str] = set()
-        self._lock = threading.Lock()
         self._free = deque(self.topology.lane_indexes)
         self._usability = Usability(self.topology, self.cluster_id, self.check)
         deadline_s = REUSED_S if reused else USABLE_S
         self._usability.wait_usable(deadline_s)
         wait_for_postgres(self.topology, deadline_s, self.check)
         self.seconds = round(time.monotonic() - began, 3)
+
+    def renew(self) -> None:
+        """End this cluster and take another of the same kind; its addresses, its id and its lanes are new.
+
+        Raises:
+            EnvironmentFailedError: The other one did not become usable.
+        """
+        self._line.end_cluster()
+        self._start_another(partial(self._adopt, began=time.monotonic(), reused=False))
+
+    def close(self) -> None:
+        """Give it back: it ends, unless it is to be kept."""
+        self._line.hang_up()
 
     @property
     def proxy_url(self) -> str:
@@ -95,6 +142,16 @@ class Environment:
     def bootstrap_direct(self) -> str:
         """Past every hop: for the harness's own reading and administration, never for an app."""
         return self.topology.bootstrap_direct
+
+    @property
+    def rest_url(self) -> str:
+        """Of the REST service, past every hop; it is there once it was started."""
+        return f"http://{self.topology.rest}"
+
+    @property
+    def mail_url(self) -> str:
+        """Where the mail server's mailboxes are made and read."""
+        return f"http://{self.topology.mail_api}"
 
     def lease_lane(self) -> Lane:
         """A lane that nobody else has until it is released.
@@ -108,7 +165,7 @@ class Environment:
                     f"all {self.topology.lanes} lanes are leased: every app instance needs one of its own"
                 )
             index = self._free.popleft()
-        return Lane(lane_name(index), index, self.topology.bootstrap_lane(index), self.topology.lane_hop_names(index))
+        return Lane.of(self.topology, index)
 
     def release_lane(self, lane: Lane) -> None:
         """Give it back, to be leased again after all that are free now."""
@@ -117,7 +174,7 @@ class Environment:
             self._free.append(lane.index)
 
     def process(self, component: str) -> tuple[int, float]:
-        """Process id and start (seconds since the epoch) of `broker 1`, `postgres`, `proxy`.
+        """Process id and start (seconds since the epoch) of `broker 1`, `postgres`, `proxy`, `rest`, `smtp`.
 
         Raises:
             EnvironmentFailedError: There is no such component, or it does not run.
@@ -147,6 +204,48 @@ class Environment:
         component = f"broker {node}"
         self._line.call("start", component=component)
         self._usability.wait_registered(node, BROKER_BACK_S, lambda: self._require(component))
+
+    def start(self, component: str) -> None:
+        """Start `broker 1` or `postgres` after its end, `rest` or `smtp` when one is first wanted or after its end.
+
+        Returns when it answers; at once when `rest` or `smtp` runs already. What a service had answered for before its
+        end, it still knows.
+
+        Raises:
+            EnvironmentFailedError: It did not come (back), or a broker or PostgreSQL runs already; carries the end of
+                its log.
+        """
+        match component:
+            case "rest" | "smtp":
+                self._start_service(component)
+            case "postgres":
+                self._start_postgres()
+            case _ if component.startswith("broker "):
+                self.start_broker(int(component.removeprefix("broker ")))
+            case _:
+                raise EnvironmentFailedError(f"this cluster has no {component!r}")
+
+    def _start_service(self, service: Literal["rest", "smtp"]) -> None:
+        with self._starting:  # several repeats may want it at once
+            state = self._line.call("info")["processes"].get(service)
+            if state is None or not state["running"]:
+                self._line.call("start", component=service)
+        url = self.rest_url if service == "rest" else self.mail_url
+        wait_for_service(url, self.cluster_id, SERVICE_S, lambda: self._require(service))
+
+    def _start_postgres(self) -> None:
+        """A postmaster that was killed leaves backends, and no other starts before they have noticed."""
+        deadline = time.monotonic() + POSTGRES_BACK_S
+        while True:
+            self._line.call("start", component="postgres")
+            try:
+                left_s = deadline - time.monotonic()
+                wait_for_postgres(self.topology, left_s, lambda: self._require("postgres"))
+                return
+            except EnvironmentFailedError:
+                if time.monotonic() > deadline or self._line.call("info")["processes"]["postgres"]["running"]:
+                    raise
+            time.sleep(0.1)
 
     def check(self) -> None:
         """
@@ -180,7 +279,7 @@ class Environment:
             "addresses": {
                 "direct": topology.bootstrap_direct,
                 "proxy": topology.proxy_url,
-                "postgres": str(topology.postgres),
+                **{service: str(topology.service(service)) for service in SERVICES},
                 "lanes": {lane_name(lane): topology.bootstrap_lane(lane) for lane in topology.lane_indexes},
             },
             "brokers": {
@@ -193,133 +292,3 @@ class Environment:
         state = self._line.call("info")["processes"][component]
         if not state["running"]:
             raise EnvironmentFailedError(state["obituary"])
-
-
-@contextmanager
-def open_environment(
-    spec: ClusterSpec | None = None, *, keep: bool = False, progress: Progress | None = None
-) -> Iterator[Environment]:
-    """A usable local cluster: one that an earlier run kept and nobody uses, else a new one.
-
-    What dead runs left behind is removed first; what `setup` has not made yet is made.
-
-    Args:
-        keep: Leave it running at the end; a later call, also of another process, finds it. One that an earlier run
-            kept stays kept.
-        progress: Called with one line before each step that takes time.
-
-    Raises:
-        EnvironmentFailedError: It did not become usable; carries the last log lines of what failed.
-        UsageError: EOS_CHAOS_BLOCKS is wrong.
-    """
-    allowed_blocks()  # the keeper's to use; the person's mistake is better told before anything is done
-    spec = spec or ClusterSpec()
-    progress = progress or (lambda _: None)
-    installation = setup(progress)
-    for line in scavenge():
-        progress(line)
-    environment_line = None
-    try:
-        environment, environment_line = _reused(spec, installation, progress) or _started(
-            spec, installation, keep, progress
-        )
-        yield environment
-    finally:
-        if environment_line is not None:
-            environment_line.hang_up()
-            for line in scavenge():  # nothing, unless its keeper was killed
-                progress(line)
-
-
-def end_kept_clusters() -> Iterator[str]:
-    """End every cluster that was kept and that nobody uses; says what, one line each."""
-    for folder, owned in kept_clusters():
-        line = rpc.connect(folder)
-        if line is None:
-            continue
-        try:
-            line.call("info")
-        except EnvironmentFailedError as busy:
-            yield f"left alone: the cluster in {folder} ({busy})"
-            line.close()
-        else:
-            line.end_cluster()
-            yield f"ended the kept cluster in block {owned.block} ({folder})"
-
-
-def kept_clusters() -> list[tuple[Path, Owned]]:
-    """Those whose keeper lives."""
-    records = [(folder, Owned.read(folder)) for folder in cluster_folders()]
-    return [(folder, owned) for folder, owned in records if owned and owned.keep and owner_alive(folder)]
-
-
-def _reused(spec: ClusterSpec, installation: Installation, progress: Progress) -> tuple[Environment, rpc.Line] | None:
-    """A kept cluster of this spec, from this installation, that nobody uses and that is whole."""
-    for folder, owned in kept_clusters():
-        if owned.spec != spec.to_json() or (line := rpc.connect(folder)) is None:
-            continue
-        began = time.monotonic()
-        try:
-            info = line.call("info")
-        except EnvironmentFailedError:  # another run uses it
-            line.close()
-            continue
-        progress(f"using the kept cluster in block {owned.block} again")
-        try:
-            if Installation.from_json(info["installation"]) != installation:
-                raise EnvironmentFailedError("it was started from another installation")
-            _as_new(Topology(info["block"], spec.nodes, spec.lanes))
-            return Environment(line, info, installation, began=began, reused=True), line
-        except (EnvironmentFailedError, FaultError) as error:
-            progress(f"replacing the kept cluster: {str(error).splitlines()[0]}")
-            line.end_cluster()
-    return None
-
-
-def _as_new(topology: Topology) -> None:
-    """Undo what a run that died left in the proxy: its rules, its closed hops and gates, its toxics."""
-    hops = HopClient(topology.proxy_url)
-    for rule in hops.rules():
-        hops.remove_rule(rule.id)
-    upstreams = {hop.name: str(hop.upstream) for hop in topology.hops()}
-    for hop in hops.hops():
-        if hop.name in upstreams:
-            hops.patch_hop(hop.name, enabled=True, upstream=upstreams[hop.name], requests="pass", replies="pass")
-    remove_toxiproxies(topology)
-
-
-def _started(
-    spec: ClusterSpec, installation: Installation, keep: bool, progress: Progress
-) -> tuple[Environment, rpc.Line]:
-    progress("starting brokers, proxy and database")
-    began = time.monotonic()
-    ours, theirs = socket.socketpair()
-    with tempfile.TemporaryFile() as words, theirs:
-        # Its own session, so that a terminal's Ctrl-C reaches the harness alone; it forks and is nobody's child.
-        process = subprocess.Popen(
-            [sys.executable, "-m", "harness.environment.keeper"],
-            stdin=theirs.fileno(),
-            stdout=words,
-            stderr=words,
-            start_new_session=True,
-        )
-        theirs.close()
-        line = rpc.Line(ours)
-        try:
-            process.wait(BROKER_BACK_S)
-            request = {"spec": spec.to_json(), "installation": installation.to_json(), "keep": keep}
-            info = line.call("open", **request)
-            return Environment(line, info, installation, began=began, reused=False), line
-        except BaseException as error:
-            line.end_cluster()
-            if isinstance(error, EnvironmentFailedError) and (said := _said(words)):
-                raise EnvironmentFailedError(f"{error}\n  the keeper said:\n{said}") from error
-            raise
-
-
-def _said(words: IO[bytes]) -> str:
-    with suppress(OSError):
-        words.seek(0)
-        lines = words.read().decode(errors="replace").splitlines()
-        return "\n".join(f"    {line}" for line in lines[-12:])
-    return ""

@@ -159,8 +159,8 @@ def postgres_argv(bin_folder: Path, data: Path, address: Address) -> list[str]:
 
 
 def dsn(address: Address) -> str:
-    """libpq's connection string."""
-    return f"host={address.host} port={address.port} user={ROLE} dbname={DATABASE}"
+    """libpq's connection string, without the questions for TLS and Kerberos: a hop could not look into either."""
+    return f"host={address.host} port={address.port} user={ROLE} dbname={DATABASE} sslmode=disable gssencmode=disable"
 
 
 def _prepared() -> Path:

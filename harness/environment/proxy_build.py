@@ -64,6 +64,8 @@ def _source_key() -> str:
     files = sorted(
         path
         for path in root.rglob("*")
-        if path.name in {"go.mod", "go.sum"} or (path.suffix == ".go" and not path.name.endswith("_test.go"))
+        if path.name in {"go.mod", "go.sum"}
+        or (path.suffix == ".go" and not path.name.endswith("_test.go"))
+        or (path.suffix == ".txt" and path.parent.name != "testdata")  # what Go embeds
     )
     return content_key(part for path in files for part in (str(path.relative_to(root)), path.read_bytes()))

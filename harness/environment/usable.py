@@ -40,6 +40,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from harness.collect.wire import METADATA_VERSION, BrokerAwayError, Brokers
 from harness.environment.postgres import dsn
 from harness.errors import EnvironmentFailedError
+from harness.services import Resources, ServiceGoneError
 from harness.topology import DIRECT, Topology
 
 USABLE_TOPIC = "eos.usable"
@@ -224,3 +225,24 @@ def wait_for_postgres(topology: Topology, deadline_s: float, check: Callable[[],
         if time.monotonic() > deadline:
             raise EnvironmentFailedError(f"PostgreSQL at {topology.postgres} did not answer within {deadline_s:.0f} s")
         time.sleep(_POLL_S)
+
+
+def wait_for_service(url: str, cluster_id: str, deadline_s: float, check: Callable[[], None]) -> None:
+    """Until a REST service or mail server answers for our cluster.
+
+    Raises:
+        EnvironmentFailedError: Not within `deadline_s`, another cluster's answers, or `check` raised.
+    """
+    deadline = time.monotonic() + deadline_s
+    while True:
+        check()
+        try:
+            found = Resources(url).cluster()
+        except ServiceGoneError as error:
+            if time.monotonic() > deadline:
+                raise EnvironmentFailedError(f"within {deadline_s:.0f} s, {error}") from error
+            time.sleep(_POLL_S)
+            continue
+        if found != cluster_id:
+            raise EnvironmentFailedError(f"{url} answers for cluster {found}, not for ours ({cluster_id})")
+        return

@@ -229,11 +229,15 @@ class AckCounter:
     Args:
         folder: The ledger folder of the repeat (`<repeat>/ledger`); need not exist yet.
         app: Name of the app.
+        instance: Only this one, from 1.
+        place: Only what was acknowledged there.
     """
 
-    def __init__(self, folder: Path, app: str) -> None:
+    def __init__(self, folder: Path, app: str, *, instance: int | None = None, place: str | None = None) -> None:
         self._folder = folder
-        self._name = re.compile(re.escape(app) + r"-\d+-\d+\.jsonl")
+        self._place = place
+        number = r"\d+" if instance is None else str(instance)
+        self._name = re.compile(rf"{re.escape(app)}-{number}-\d+\.jsonl")
         self._read_to: dict[Path, int] = {}
         self._acked = 0
 
@@ -251,14 +255,15 @@ class AckCounter:
             text = file.read()
         complete = text.rfind(b"\n") + 1
         self._read_to[path] = self._read_to.get(path, 0) + complete
-        return sum(_acked_in(line) for line in text[:complete].splitlines() if b'"ack"' in line)
+        return sum(_acked_in(line, self._place) for line in text[:complete].splitlines() if b'"ack"' in line)
 
 
-def _acked_in(raw: bytes) -> int:
+def _acked_in(raw: bytes, place: str | None) -> int:
     try:
         line = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return 0  # the audit reports it
     if type(line) is not dict or line_fault(line) is not None:
         return 0
-    return sum(len(step["id"]) for step in line.get("do", ()) if "ack" in step)
+    acks = [step for step in line.get("do", ()) if "ack" in step and place in (None, step["ack"])]
+    return sum(len(step["id"]) for step in acks)

@@ -30,6 +30,10 @@ from harness.ledger.format import LEDGER_SCHEMA, Outcome
 Step = Mapping[str, Any]
 
 
+class LedgerLostError(OSError):
+    """A line could not be written: the disk is full, most of the time."""
+
+
 class LedgerWriter:
     """Appends to one ledger file; safe to use from several threads and from signal handlers.
 
@@ -42,8 +46,9 @@ class LedgerWriter:
 
     Raises:
         FileExistsError: There is such a file.
-        OSError: The file cannot be written (no space, no folder, a short write). It is never swallowed: an
-            app whose evidence is lost must stop, or what it does from here on would look like an anomaly.
+        OSError: The file cannot be made.
+        LedgerLostError: From every method: the file cannot be written (no space, a short write). It is never
+            swallowed: an app whose evidence is lost must stop, or what it does from here on would look like an anomaly.
     """
 
     def __init__(
@@ -128,8 +133,13 @@ class LedgerWriter:
 
     def _write(self, *lines: Mapping[str, Any]) -> None:
         text = b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
-        written = os.write(self._file, text)
+        try:
+            written = os.write(self._file, text)
+        except OSError as error:
+            raise LedgerLostError(
+                error.errno, f"the ledger cannot be written: {error.strerror}", str(self._path)
+            ) from error
         if written != len(text):
             # What was written of the line stays; a reader reports it. Going on would hide what is missing.
             reason = f"only {written} of {len(text)} bytes of a ledger line could be written"
-            raise OSError(errno.ENOSPC, reason, str(self._path))
+            raise LedgerLostError(errno.ENOSPC, reason, str(self._path))

@@ -43,14 +43,29 @@ def _cell(cell: Cell) -> Iterator[str]:
 
 def _app(app: App) -> str:
     way = f"{app.source} → {app.target}" if app.source else f"→ {app.target}"
-    facts = {"commit": app.commit, "write": app.write, "batch": app.batch}
+    facts: dict[str, object] = {"commit": app.commit, "write": app.write, "batch": app.batch, "calls": app.calls}
     if app.kind == "producer":
         facts = {"records": app.records, "keys": app.keys, "commit": app.commit}
+    facts |= _unusual(app)
     told = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
     instances = f" ×{app.instances}" if app.instances > 1 else ""
     properties = {**_named("producer", app.producer), **_named("consumer", app.consumer)}
     settings = "".join(f", {name}={value}" for name, value in properties.items())
     return f"{app.kind:<9} {app.name}{instances} ({app.client}): {way}, {told}{settings}"
+
+
+def _unusual(app: App) -> dict[str, object]:
+    """What is told only where it is not as usual."""
+    told: dict[str, object] = {}
+    if app.idempotency_key:
+        told["idempotency_key"] = "true"
+    if app.group_metadata == "at_commit":
+        told["group_metadata"] = app.group_metadata
+    if app.resume == "transaction":
+        told["resume"] = app.resume
+    if app.restart is not None:
+        told["restart"] = app.restart.policy
+    return told
 
 
 def _named(role: str, properties: Mapping[str, object]) -> dict[str, object]:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from harness.errors import NothingSelectedError, UsageError
-from harness.model import UNCOMMITTED_SUFFIX, Isolation, Place
+from harness.model import UNCOMMITTED_SUFFIX, Isolation, Place, PlaceKind
 from harness.plan.model import Cell, Expectation, Plan
 from harness.plan.warnings import warnings_of
 from harness.scenario.model import App, Scenario, Variant
-from harness.scenario.triggers import did_you_mean, join_hints
+from harness.scenario.words import did_you_mean, join_hints
 
 WITHOUT_MATRIX = "all"
 _SEED_BITS = 31
@@ -96,23 +96,27 @@ def _seed(seed: int, label: str) -> int:
 
 
 def _in_order(scenario: Scenario) -> Iterator[str]:
-    """Topics and tables, each after the one it is fed from; otherwise as the file has them."""
-    feeds = {app.target: app.source for app in scenario.apps.values() if app.source is not None}
+    """Every place, each after the one it is fed from; otherwise as the file has them."""
+    feeds = {place: app.source for app in scenario.apps.values() if app.source is not None for place in app.writes}
 
     def depth(name: str) -> int:
         source = feeds.get(name)
         return 0 if source is None else 1 + depth(source)
 
-    yield from sorted([*scenario.topics, *scenario.tables], key=depth)
+    yield from sorted(
+        [*scenario.topics, *scenario.tables, *scenario.services, *scenario.mailboxes],
+        key=depth,
+    )
 
 
 def _places(name: str, scenario: Scenario) -> Iterator[Place]:
-    writers = [app for app in scenario.apps.values() if app.target == name]
+    writers = [app for app in scenario.apps.values() if name in app.writes]
     mover: App | None = next((app for app in writers if app.source is not None), None)
     upstream, group = (mover.source, mover.name) if mover else (None, None)
     names = tuple(app.name for app in writers)
-    if name in scenario.tables:
-        yield Place(name=name, kind="table", resource=name, upstream=upstream, group=group, writers=names)
+    if name not in scenario.topics:
+        kind = _kind_outside_kafka(name, scenario)
+        yield Place(name=name, kind=kind, resource=name, upstream=upstream, group=group, writers=names)
         return
     partitions = scenario.topics[name].partitions
     for isolation in get_args(Isolation):
@@ -126,3 +130,9 @@ def _places(name: str, scenario: Scenario) -> Iterator[Place]:
             group=group,
             writers=names,
         )
+
+
+def _kind_outside_kafka(name: str, scenario: Scenario) -> PlaceKind:
+    if name in scenario.tables:
+        return "table"
+    return "service" if name in scenario.services else "mailbox"

@@ -8,11 +8,14 @@ from harness.model import Anomaly, Quantifier
 from harness.plan.model import Cell
 from harness.scenario.model import App, AppTarget, AtStep, Crash, Fault, Hold, Partition, Pause, Scenario, Stop
 from harness.scenario.properties import APP_DEFAULTS
-from harness.scenario.triggers import duration_text
+from harness.scenario.steps import kind_of_step
+from harness.scenario.words import duration_text
 
 _PRESENCE = (Quantifier.SOME, Quantifier.SOMETIMES)
 _WEAK_ACKS = ("0", "1")
-_ONE_RECORD_AT_LEAST = frozenset({"commit", "EndTxn(commit)", "OffsetCommit", "Produce", "TxnOffsetCommit"})
+_ONE_RECORD_AT_LEAST = frozenset(
+    {"COMMIT", "DATA", "EndTxn(commit)", "OffsetCommit", "POST", "Produce", "TxnOffsetCommit", "commit"}
+)
 """Steps that an app takes once per record at most, its retries apart."""
 
 
@@ -23,9 +26,11 @@ def warnings_of(cells: Sequence[Cell]) -> Iterator[str]:
 
 
 def _of_cell(cell: Cell) -> Iterator[str]:
-    for app in cell.scenario.apps.values():
-        yield from _of_producer(app)
-        yield from _of_reader(app, cell.scenario)
+    if not _asked(cell).intersection(_PRESENCE):  # where something must be shown, what weakens the app is the point
+        for app in cell.scenario.apps.values():
+            yield from _of_producer(app)
+            yield from _of_reader(app, cell.scenario)
+            yield from _of_caller(app, cell.scenario)
     for fault in cell.scenario.faults:
         yield from _of_end(fault, cell)
         yield from _of_length(fault, cell.scenario)
@@ -38,10 +43,15 @@ def _nothing_would_be_seen(cells: Sequence[Cell]) -> Iterator[str]:
     for cell in cells:
         by_faults.setdefault(tuple(fault.label for fault in cell.scenario.faults), []).append(cell)
     for faults, group in by_faults.items():
-        asked = {quantifier for cell in group for e in cell.expectations for quantifier in e.wanted.values()}
+        asked = {quantifier for cell in group for quantifier in _asked(cell)}
         if Quantifier.NONE in asked and not asked.intersection(_PRESENCE):
             under = f"under {' and '.join(faults)}" if faults else "without a fault"
             yield f"no cell must show anything {under}: nothing shows that this scenario could have seen it"
+
+
+def _asked(cell: Cell) -> set[Quantifier]:
+    """How often anything is asked for, anywhere."""
+    return {quantifier for expectation in cell.expectations for quantifier in expectation.wanted.values()}
 
 
 def _of_producer(app: App) -> Iterator[str]:
@@ -63,6 +73,13 @@ def _of_reader(app: App, scenario: Scenario) -> Iterator[str]:
         yield f"{app.name} reads {app.source} at read_uncommitted: it sees what {writers} aborts"
 
 
+def _of_caller(app: App, scenario: Scenario) -> Iterator[str]:
+    for name in app.writes:
+        service = scenario.services.get(name)
+        if service and app.idempotency_key and not service.idempotency:
+            yield f"{app.name} sends an Idempotency-Key, and {name} has idempotency: false: it takes no notice of it"
+
+
 def _of_end(fault: Fault, cell: Cell) -> Iterator[str]:
     """Who moves records and is not started again leaves some behind: the repeat proves nothing about losses."""
     if not isinstance(fault, Crash | Stop) or not isinstance(fault.target, AppTarget):
@@ -70,8 +87,16 @@ def _of_end(fault: Fault, cell: Cell) -> Iterator[str]:
     app = cell.scenario.apps[fault.target.app]
     gone = app.instances == 1 or fault.target.instance is None
     asked = {quantifier for e in cell.expectations if (quantifier := e.wanted.get(Anomaly.STALLED))}
-    if fault.restart_after_s is None and app.source is not None and gone and not asked - {Quantifier.NONE}:
+    stays_away = fault.restart_after_s is None and not _supervised(app, fault)
+    if stays_away and app.source is not None and gone and not asked - {Quantifier.NONE}:
         yield f"{fault.label}: without restart_after what {app.name} has not moved by then stalls"
+
+
+def _supervised(app: App, fault: Crash | Stop) -> bool:
+    """Whether its restart policy brings it back after such an end."""
+    if app.restart is None or not app.restart.most:
+        return False
+    return app.restart.policy == "always" or (app.restart.policy == "on-failure" and isinstance(fault, Crash))
 
 
 def _of_length(fault: Fault, scenario: Scenario) -> Iterator[str]:
@@ -91,11 +116,11 @@ def _of_length(fault: Fault, scenario: Scenario) -> Iterator[str]:
 
 def _of_step(fault: Fault, scenario: Scenario) -> Iterator[str]:
     at = fault.at
-    if not isinstance(at, AtStep) or at.app is None or at.step not in _ONE_RECORD_AT_LEAST:
+    if not isinstance(at, AtStep) or not isinstance(at.actor, AppTarget):
         return
-    app = scenario.apps[at.app]
+    app = scenario.apps[at.actor.app]
     records = app.records if app.source is None else _records_at(app.source, scenario)
-    if at.n > records:
+    if at.n > records and kind_of_step(at.step) in _ONE_RECORD_AT_LEAST:
         yield f"{fault.label}: {app.name} handles {records} records, so only retries could get to number {at.n}"
 
 

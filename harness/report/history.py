@@ -21,7 +21,7 @@ SCHEMA = 1
 
 def illegal_findings(audit: Audit) -> list[Finding]:
     """The findings that count against a history; what is legal at its place does not."""
-    return [finding for finding in audit.findings if not is_legal(finding.type, finding.place)]
+    return [finding for finding in audit.findings if not is_legal(finding)]
 
 
 def history_exit_code(audit: Audit) -> ExitCode:
@@ -37,6 +37,7 @@ def history_json(audit: Audit) -> dict[str, Any]:
         "problems": list(audit.problems),
         "places": {place: dict(counts) for place, counts in audit.counts.items()},
         "findings": [asdict(finding) for finding in audit.findings],
+        "seconds": dict(audit.seconds),
     }
 
 

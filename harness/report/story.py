@@ -10,7 +10,14 @@ from harness.audit import life, render
 from harness.errors import HistoryError
 from harness.model import Anomaly, Finding
 
-_NOT_A_RECORD = (Anomaly.TORN_TRANSACTION, Anomaly.HANGING_TRANSACTION, Anomaly.STALLED)
+_NOT_A_RECORD = (
+    Anomaly.TORN_TRANSACTION,
+    Anomaly.HANGING_TRANSACTION,
+    Anomaly.STALLED,
+    Anomaly.G0,
+    Anomaly.G1C,
+    Anomaly.EMPTY_HISTORY,
+)
 
 
 def story(finding: Finding, folder: Path) -> list[str]:

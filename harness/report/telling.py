@@ -67,7 +67,7 @@ def _expected(cells: Sequence[CellVerdict]) -> Iterator[Exhibit]:
     for cell in cells:
         for repeat in cell.repeats:
             for check in repeat.checks:
-                if check.count and check.quantifier in _PRESENCE:
+                if check.count and check.quantifier in _PRESENCE and types_of(check.word):  # `fenced` has no record
                     yield _exhibit(cell, repeat, check)
 
 

@@ -24,17 +24,30 @@ VERDICT_STYLES: Mapping[Verdict, str] = {
     Verdict.NOT_JUDGED: "dim",
 }
 
+# Types that are legal by default have no noun: a table of counts does not speak of them.
 _PLURALS: Mapping[str, str] = {
     Anomaly.DUPLICATE: "duplicates",
     Anomaly.DUPLICATE_PROCESSING: "duplicates",
     Anomaly.SINK_DUPLICATE: "duplicates",
+    Anomaly.REPEATED_EFFECT: "duplicates",
     Anomaly.LOST_WRITE: "losses",
     Anomaly.LOST_PROCESSING: "losses",
     Anomaly.SINK_LOSS: "losses",
+    Anomaly.MISSING_EFFECT: "losses",
     Anomaly.G1A: "aborted records read",
     Anomaly.PHANTOM: "phantoms",
     Anomaly.TORN_TRANSACTION: "torn transactions",
     Anomaly.DISORDER: "records out of order",
+    Anomaly.CORRUPT: "corrupt records",
+    Anomaly.ORPHAN_EFFECT: "orphan effects",
+    Anomaly.REGRESSED_EFFECT: "regressed effects",
+    Anomaly.INCONSISTENT_OFFSETS: "inconsistent offsets",
+    Anomaly.UNSEEN: "unseen records",
+    Anomaly.PRECOMMITTED_READ: "precommitted reads",
+    Anomaly.INT_POLL_SKIP: "internal poll skips",
+    Anomaly.INT_NONMONOTONIC_POLL: "internal nonmonotonic polls",
+    Anomaly.INT_NONMONOTONIC_SEND: "internal nonmonotonic sends",
+    Anomaly.NONMONOTONIC_SEND: "nonmonotonic sends",
     Anomaly.HANGING_TRANSACTION: "hanging transactions",
     Anomaly.STALLED: "stalled",
 }
@@ -46,6 +59,16 @@ _SINGULARS: Mapping[str, str] = {
     "phantoms": "phantom",
     "torn transactions": "torn transaction",
     "records out of order": "record out of order",
+    "corrupt records": "corrupt record",
+    "orphan effects": "orphan effect",
+    "regressed effects": "regressed effect",
+    "inconsistent offsets": "inconsistent offset",
+    "unseen records": "unseen record",
+    "precommitted reads": "precommitted read",
+    "internal poll skips": "internal poll skip",
+    "internal nonmonotonic polls": "internal nonmonotonic poll",
+    "internal nonmonotonic sends": "internal nonmonotonic send",
+    "nonmonotonic sends": "nonmonotonic send",
     "hanging transactions": "hanging transaction",
 }
 

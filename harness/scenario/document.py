@@ -20,7 +20,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
 from harness.errors import Problem, ScenarioError
-from harness.scenario.triggers import shown
+from harness.scenario.words import shown
 
 Path: TypeAlias = tuple[str | int, ...]
 

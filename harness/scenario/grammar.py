@@ -16,11 +16,23 @@ from pydantic import (
     create_model,
 )
 
-from harness.model import GROUPS, Anomaly, Quantifier
+from harness.model import FENCED, GROUPS, Anomaly, Quantifier
 from harness.scenario.faults import FaultEntry
-from harness.scenario.model import App, Client, Expect, Table, Topic
+from harness.scenario.model import (
+    App,
+    Client,
+    Expect,
+    GroupMetadata,
+    Mailbox,
+    Restart,
+    Resume,
+    Service,
+    Table,
+    Topic,
+    Write,
+)
 from harness.scenario.strict import Name, OptionName, Properties, ScenarioName, Strict
-from harness.scenario.triggers import COUNT_MAX, Duration, refusal, shown
+from harness.scenario.words import COUNT_MAX, Duration, refusal, shown
 
 LANES_MAX = 16
 REPEAT_MAX = 1000
@@ -38,14 +50,23 @@ BatchWait = Annotated[
 ]
 
 
+_IDEMPOTENCY_KEY = "Whether each call carries the record's id as Idempotency-Key; false without this key."
+
+
 class _AppEntry(Strict):
     client: Client = Field("kafka-python", description="The client library.")
     instances: int = Field(1, ge=1, le=LANES_MAX, description="How many processes run it.")
     batch: int = Field(20, ge=1, le=BATCH_MAX, description="Records per commit or transaction, at most.")
+    restart: Restart | None = Field(
+        None,
+        description="What its supervisor does; without it, an instance that asks for a successor gets one, at most 5 "
+        "times.",
+    )
 
     def named(self, name: str) -> App:
         """The app as the rest of the tool reads it."""
-        return App(name=name, **{field: getattr(self, field) for field in type(self).model_fields})
+        said = {field: getattr(self, field) for field in type(self).model_fields}
+        return App(name=name, **{field: value for field, value in said.items() if value is not None})
 
 
 class ProducerEntry(_AppEntry):
@@ -60,11 +81,16 @@ class ProducerEntry(_AppEntry):
     commit: Literal["in_transaction"] | None = Field(
         None, description="in_transaction: each batch is a transaction; without it there are none."
     )
+    resume: Resume = Field(
+        "state",
+        description="Where it learns after a restart how far it came: from its own state file, or from a position "
+        "committed in each transaction.",
+    )
     producer: Properties = Field({}, description="Kafka's own producer properties.")
 
 
 class ProcessorEntry(_AppEntry):
-    """Reads a topic, writes a topic: one record for one record."""
+    """Reads a topic, writes a topic: one record for one record. May call a service for each of them."""
 
     thing: ClassVar[str] = "a processor"
 
@@ -75,23 +101,35 @@ class ProcessorEntry(_AppEntry):
     commit: Literal["before_write", "after_write", "in_transaction"] = Field(
         "after_write", description="When it commits offsets, as against the write."
     )
+    calls: Name | None = Field(None, description="The service it calls once a record, inside the batch.")
+    idempotency_key: bool | None = Field(None, description=_IDEMPOTENCY_KEY)
+    group_metadata: GroupMetadata | None = Field(
+        None,
+        description="When a transactional processor asks for what fences it as a zombie: with the poll (right; the "
+        "default), or just before the commit (too late after a pause).",
+    )
     producer: Properties = Field({}, description="Kafka's own producer properties.")
     consumer: Properties = Field({}, description="Kafka's own consumer properties.")
 
 
 class SinkEntry(_AppEntry):
-    """Reads a topic, writes a table: one row for one record."""
+    """Reads a topic, writes a row, calls a service or sends an e-mail for each record."""
 
     thing: ClassVar[str] = "a sink"
 
     kind: Literal["sink"] = Field(alias="is", description="Its kind.")
     source: Name = Field(alias="from", description="The topic it reads.")
-    target: Name = Field(alias="to", description="The table it writes.")
+    target: Name = Field(alias="to", description="The table, service or mailbox it writes.")
     batch_wait_s: BatchWait = 1.0
     commit: Literal["before_write", "after_write"] = Field(
         "after_write", description="When it commits offsets, as against the write."
     )
-    write: Literal["insert", "upsert"] = Field("insert", description="How it writes a row.")
+    write: Write | None = Field(
+        None,
+        description="How it writes a row: insert (so it is without this key), upsert by the record's id, or "
+        "upsert_by_key: one row a key, the latest write wins.",
+    )
+    idempotency_key: bool | None = Field(None, description=_IDEMPOTENCY_KEY)
     consumer: Properties = Field({}, description="Kafka's own consumer properties.")
 
 
@@ -158,7 +196,7 @@ class ExpectBase(Strict):
         return Expect(places=self.places, cell=self.cell, wanted=self.wanted(), cause=self.cause, text=text.strip())
 
 
-EXPECT_WORDS: tuple[str, ...] = (*GROUPS, *Anomaly)
+EXPECT_WORDS: tuple[str, ...] = (*GROUPS, *Anomaly, FENCED)
 
 
 def _field_name(word: str) -> str:
@@ -190,6 +228,8 @@ class ScenarioFile(Strict):
     repeat: int = Field(1, ge=1, le=REPEAT_MAX, description="How often each cell is executed.")
     topics: dict[Name, Topic] = Field({}, description="name → topic.")
     tables: dict[Name, Table] = Field({}, description="name → table.")
+    services: dict[Name, Service] = Field({}, description="name → service.")
+    mailboxes: dict[Name, Mailbox] = Field({}, description="name → mailbox.")
     apps: dict[Name, AppEntry] = Field(min_length=1, description="name → app.")
     faults: list[FaultEntry] = Field([], max_length=64, description="In the order they are armed.")
     matrix: dict[Name, dict[OptionName, dict[str, Any]]] = Field(

@@ -10,11 +10,11 @@ from typing import Any
 
 from harness.errors import Problem
 from harness.scenario.document import Path, View
-from harness.scenario.triggers import did_you_mean, join_hints, shown
+from harness.scenario.words import did_you_mean, join_hints, shown
 
 CELLS_MAX = 256
 
-_VARIED = ("apps", "faults", "topics")
+_VARIED = ("apps", "faults", "services", "topics")
 _PROPERTIES = ("producer", "consumer", "config")
 
 
@@ -48,7 +48,7 @@ def resolve(dotted: str, data: Mapping[str, Any]) -> Path:
         known = [str(entry) for entry in entries] if isinstance(entries, Mapping) else []
     if rest[0] not in known:
         raise _unknown(dotted, rest[0], known, section)
-    if len(rest) <= 2:
+    if len(rest) <= 2 or (rest[1] == "restart" and len(rest) == 3):
         return (section, name, *rest[1:])
     if rest[1] not in _PROPERTIES:
         raise UnknownPathError(f"path {shown(dotted)} leads nowhere: '{rest[1]}' holds no keys", "")

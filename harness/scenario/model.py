@@ -2,10 +2,10 @@
 
 ::
 
-    Scenario ── topics, tables, apps, faults, matrix, expect    as the file says them
-       └── variants                                             one Scenario per cell of the matrix
+    Scenario ── topics, tables, services, mailboxes, apps, faults, matrix, expect    as the file says them
+       └── variants                                                              one Scenario per cell of the matrix
 
-Triggers and targets are in `triggers.py`, faults in `faults.py`. Everything is frozen.
+Triggers are in `triggers.py`, targets in `targets.py`, faults in `faults.py`. Everything is frozen.
 """
 
 from __future__ import annotations
@@ -17,24 +17,45 @@ from typing import ClassVar, Literal, TypeAlias
 from pydantic import Field
 
 from harness.model import Quantifier
-from harness.scenario.faults import Crash, Delay, Fault, Hold, Latency, Lose, Partition, Pause, Stop
+from harness.scenario.faults import (
+    Bandwidth,
+    Crash,
+    Delay,
+    Fault,
+    Hold,
+    Latency,
+    Lose,
+    Partition,
+    Pause,
+    Refuse,
+    Replace,
+    Reset,
+    Slicing,
+    SlowLink,
+    Stop,
+)
 from harness.scenario.strict import Properties, PropertyValue, Strict
-from harness.scenario.triggers import (
+from harness.scenario.targets import (
     BROKERS,
-    Acked,
-    AfterSeconds,
+    Actor,
+    AllOf,
     AppTarget,
-    AtStep,
     BrokerTarget,
     End,
+    RoleTarget,
+    ServerTarget,
+    Side,
     Target,
-    Trigger,
 )
+from harness.scenario.triggers import Acked, AfterFault, AfterSeconds, AtStep, Trigger
+from harness.scenario.words import Duration
 
 AppKind: TypeAlias = Literal["producer", "processor", "sink"]
 Client: TypeAlias = Literal["kafka-python", "confluent-kafka"]
 Commit: TypeAlias = Literal["before_write", "after_write", "in_transaction"]
-Write: TypeAlias = Literal["insert", "upsert"]
+Write: TypeAlias = Literal["insert", "upsert", "upsert_by_key"]
+Resume: TypeAlias = Literal["state", "transaction"]
+GroupMetadata: TypeAlias = Literal["at_poll", "at_commit"]
 
 PARTITIONS_MAX = 1000
 
@@ -55,6 +76,37 @@ class Table(Strict):
     thing: ClassVar[str] = "a table"
 
 
+class Service(Strict):
+    """An HTTP service that answers every call and keeps what it accepted."""
+
+    thing: ClassVar[str] = "a service"
+
+    idempotency: bool = Field(
+        True, description="Whether a call with the Idempotency-Key of an earlier one has no effect of its own."
+    )
+
+
+class Mailbox(Strict):
+    """Where e-mails arrive; every message that the mail server accepted is in it."""
+
+    thing: ClassVar[str] = "a mailbox"
+
+
+class Restart(Strict):
+    """What a supervisor does about an instance that ended, where no fault says when it is started again."""
+
+    thing: ClassVar[str] = "a restart policy"
+
+    policy: Literal["never", "on-failure", "always"] = Field(
+        "on-failure",
+        description="on-failure: any end but one in good order (exit 0); always: that too; never: it stays away.",
+    )
+    delay_s: Duration = Field(
+        1.0, alias="delay", description="How long after its end.", json_schema_extra={"default": "1s"}
+    )
+    most: int = Field(5, ge=0, le=1000, description="How often an instance is started again, at most.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
     """A program of the pipeline under test. What its kind does not have is None or empty.
@@ -63,13 +115,18 @@ class App:
         kind: YAML `is`.
         instances: How many processes run it; each has a lane of its own.
         source: YAML `from`: the topic it reads.
-        target: YAML `to`: the topic (producer, processor) or table (sink) it writes.
+        target: YAML `to`: the topic (producer, processor), table, service or mailbox (sink) it writes.
         records: How many records all instances of a producer send together; 0 for others.
         keys: Over how many keys they are spread; 0 for others.
         batch: Records per commit or transaction, at most.
         batch_wait_s: YAML `batch_wait`: how long it waits for a batch to fill.
         commit: When offsets are committed, as against the write; a producer has in_transaction or None.
-        write: How a sink writes.
+        write: How a sink writes a table; None where it writes none.
+        calls: The service that a processor calls once a record, inside its batch.
+        idempotency_key: Whether its calls carry one.
+        group_metadata: When a transactional processor asks for what fences it as a zombie; None for others.
+        resume: Where a producer that is started again learns how far it came; None for others.
+        restart: What its supervisor does; None: an instance that asks for a successor gets one, at most 5 times.
         producer: Kafka's own property names → values; likewise `consumer`.
     """
 
@@ -85,8 +142,18 @@ class App:
     batch_wait_s: float = 1.0
     commit: Commit | None = None
     write: Write | None = None
+    calls: str | None = None
+    idempotency_key: bool = False
+    group_metadata: GroupMetadata | None = None
+    resume: Resume | None = None
+    restart: Restart | None = None
     producer: Mapping[str, PropertyValue] = field(default_factory=dict)
     consumer: Mapping[str, PropertyValue] = field(default_factory=dict)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The places it writes: its target, then the service it calls."""
+        return (self.target, *((self.calls,) if self.calls else ()))
 
     @property
     def idempotent(self) -> bool:
@@ -144,6 +211,8 @@ class Scenario:
     file: str
     topics: Mapping[str, Topic]
     tables: Mapping[str, Table]
+    services: Mapping[str, Service]
+    mailboxes: Mapping[str, Mailbox]
     apps: Mapping[str, App]
     faults: tuple[Fault, ...]
     matrix: Mapping[str, Mapping[str, Mapping[str, object]]]
@@ -153,11 +222,15 @@ class Scenario:
 
 __all__ = [
     "Acked",
+    "Actor",
+    "AfterFault",
     "AfterSeconds",
+    "AllOf",
     "App",
     "AppKind",
     "AppTarget",
     "AtStep",
+    "Bandwidth",
     "BrokerTarget",
     "Client",
     "Commit",
@@ -166,12 +239,25 @@ __all__ = [
     "End",
     "Expect",
     "Fault",
+    "GroupMetadata",
     "Hold",
     "Latency",
     "Lose",
+    "Mailbox",
     "Partition",
     "Pause",
+    "Refuse",
+    "Replace",
+    "Reset",
+    "Restart",
+    "Resume",
+    "RoleTarget",
     "Scenario",
+    "ServerTarget",
+    "Service",
+    "Side",
+    "Slicing",
+    "SlowLink",
     "Stop",
     "Table",
     "Target",

@@ -7,24 +7,29 @@ YAML with marks (`document`) → one view per cell of the matrix (`matrix`) → 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import Problem, ScenarioError
-from harness.scenario.checks import Draft, check, check_coverage
+from harness.scenario.checks import check, check_coverage
 from harness.scenario.document import Document, View, read
+from harness.scenario.draft import Draft
 from harness.scenario.faults import FaultEntry
 from harness.scenario.grammar import AppEntry, ExpectBase, ExpectEntry, ScenarioFile
 from harness.scenario.matrix import cells
-from harness.scenario.model import Scenario, Table, Topic, Variant
+from harness.scenario.model import App, Mailbox, Scenario, Service, Table, Topic, Variant
+from harness.scenario.places import PLACE_SECTIONS
 from harness.scenario.problems import problems_of
 
 T = TypeVar("T")
 
 _TOPIC: TypeAdapter[Topic] = TypeAdapter(Topic)
 _TABLE: TypeAdapter[Table] = TypeAdapter(Table)
+_SERVICE: TypeAdapter[Service] = TypeAdapter(Service)
+_MAILBOX: TypeAdapter[Mailbox] = TypeAdapter(Mailbox)
 _APP: TypeAdapter[Any] = TypeAdapter(AppEntry)
 _FAULT: TypeAdapter[Any] = TypeAdapter(FaultEntry)
 _EXPECT: TypeAdapter[ExpectBase] = TypeAdapter(ExpectEntry)
@@ -92,14 +97,17 @@ def _problems_of_cell(axes: Mapping[str, str], view: View, base: View) -> Iterat
 def _draft(view: View, base: View, *, complete: bool) -> Draft:
     """What can be understood of a file, even where other parts of it are wrong."""
     data = view.data
-    apps = _accepted(_APP, _entries(data, "apps"))
+    tables = _accepted(_TABLE, _entries(data, "tables"))
+    apps = {name: entry.named(name) for name, entry in _accepted(_APP, _entries(data, "apps")).items()}
     expect = _accepted(_EXPECT, _listed(data, "expect"))
     axes = base.data.get("matrix")
     return Draft(
-        names={section: tuple(_entries(data, section)) for section in ("topics", "tables", "apps")},
+        names={section: tuple(_entries(data, section)) for section in (*PLACE_SECTIONS, "apps")},
         topics=_accepted(_TOPIC, _entries(data, "topics")),
-        tables=_accepted(_TABLE, _entries(data, "tables")),
-        apps={name: entry.named(name) for name, entry in apps.items()},
+        tables=tables,
+        services=_accepted(_SERVICE, _entries(data, "services")),
+        mailboxes=_accepted(_MAILBOX, _entries(data, "mailboxes")),
+        apps=_resolved(apps, tables),
         faults=_accepted(_FAULT, _listed(data, "faults")),
         expect={index: entry.as_written(_listed(data, "expect")[index]) for index, entry in expect.items()},
         axes={axis: tuple(options) for axis, options in _mapping(axes).items() if isinstance(options, dict)},
@@ -130,6 +138,19 @@ def _listed(data: Mapping[str, object], section: str) -> Mapping[int, Any]:
     return dict(enumerate(entries)) if isinstance(entries, list) else {}
 
 
+def _resolved(apps: Mapping[str, App], tables: Iterable[str]) -> dict[str, App]:
+    """With the defaults that depend on what an app writes, or how."""
+
+    def defaults(app: App) -> dict[str, Any]:
+        if app.kind == "sink" and app.target in tables:
+            return {"write": app.write or "insert"}
+        if app.kind == "processor" and app.commit == "in_transaction":
+            return {"group_metadata": app.group_metadata or "at_poll"}
+        return {}
+
+    return {name: replace(app, **defaults(app)) for name, app in apps.items()}
+
+
 def _scenario(file: ScenarioFile, view: View, document: Document, variants: tuple[Variant, ...] = ()) -> Scenario:
     written = _listed(view.data, "expect")
     expect: list[ExpectBase] = file.expect
@@ -141,7 +162,9 @@ def _scenario(file: ScenarioFile, view: View, document: Document, variants: tupl
         file=document.file,
         topics=file.topics,
         tables=file.tables,
-        apps={name: entry.named(name) for name, entry in file.apps.items()},
+        services=file.services,
+        mailboxes=file.mailboxes,
+        apps=_resolved({name: entry.named(name) for name, entry in file.apps.items()}, file.tables),
         faults=tuple(file.faults),
         matrix=file.matrix,
         expect=tuple(entry.as_written(written[index]) for index, entry in enumerate(expect)),

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypeAlias
 
-from harness.model import GROUPS, UNCOMMITTED_SUFFIX, Anomaly
+from harness.model import FENCED, GROUPS, OCCURS, UNCOMMITTED_SUFFIX, Anomaly, PlaceKind
 
-PlaceKind: TypeAlias = Literal["topic", "table"]
+PLACE_SECTIONS: Mapping[str, PlaceKind] = {
+    "topics": "topic",
+    "tables": "table",
+    "services": "service",
+    "mailboxes": "mailbox",
+}
+"""Section of a file → the kind of the places in it."""
 
-_AT_TABLES = frozenset({Anomaly.SINK_DUPLICATE, Anomaly.SINK_LOSS, Anomaly.PHANTOM, Anomaly.DISORDER, Anomaly.STALLED})
-_AT_TOPICS = frozenset(Anomaly) - {Anomaly.SINK_DUPLICATE, Anomaly.SINK_LOSS}
+
+def kinds_of_names(names: Mapping[str, Iterable[str]]) -> dict[str, PlaceKind]:
+    """Every name in these sections → what it is."""
+    kinds: dict[str, PlaceKind] = {}
+    for section, kind in PLACE_SECTIONS.items():
+        for name in names[section]:
+            kinds.setdefault(name, kind)  # one name for two places is told elsewhere
+    return kinds
 
 
-def place_kinds(topics: Iterable[str], tables: Iterable[str]) -> dict[str, PlaceKind]:
-    """Every place that can be named: each topic at both isolation levels, then each table."""
+def place_kinds(names: Mapping[str, Iterable[str]]) -> dict[str, PlaceKind]:
+    """Every place that can be named: each topic at both isolation levels, then those outside Kafka.
+
+    Args:
+        names: Section of the file → its names.
+    """
     places: dict[str, PlaceKind] = {}
-    for topic in topics:
-        places |= {topic: "topic", topic + UNCOMMITTED_SUFFIX: "topic"}
-    return places | dict.fromkeys(tables, "table")
+    for name, kind in kinds_of_names(names).items():
+        places |= {name: kind} | ({name + UNCOMMITTED_SUFFIX: kind} if kind == "topic" else {})
+    return places
 
 
 def judged_by_default(place: str) -> bool:
@@ -30,19 +45,17 @@ def judged_by_default(place: str) -> bool:
 
 
 def types_of(word: str) -> tuple[Anomaly, ...]:
-    """The types behind a word of an expectation: a group's, or the one type itself."""
+    """The types behind a word of an expectation: a group's, or the one type itself; none for `fenced`."""
+    if word == FENCED:
+        return ()
     return GROUPS[word] if word in GROUPS else (Anomaly(word),)
 
 
 def can_occur(word: str, kind: PlaceKind) -> bool:
     """Whether any type behind `word` can be found at a place of this kind."""
-    return not _occurring(kind).isdisjoint(types_of(word))
+    return word == FENCED or not OCCURS[kind].isdisjoint(types_of(word))
 
 
 def covered_places(named: tuple[str, ...], places: Mapping[str, PlaceKind]) -> tuple[str, ...]:
     """The places that an expectation with this `in` speaks of."""
     return named or tuple(place for place in places if judged_by_default(place))
-
-
-def _occurring(kind: PlaceKind) -> frozenset[Anomaly]:
-    return _AT_TOPICS if kind == "topic" else _AT_TABLES

@@ -12,14 +12,21 @@ from harness.errors import Problem
 from harness.scenario.document import Path, View
 from harness.scenario.faults import KINDS, kind_of
 from harness.scenario.grammar import APP_KINDS, ExpectEntry, ScenarioFile
-from harness.scenario.model import Table, Topic
+from harness.scenario.model import Mailbox, Restart, Service, Table, Topic
 from harness.scenario.strict import NAMES_IN_WORDS, Strict
-from harness.scenario.triggers import did_you_mean, join_hints, shown
+from harness.scenario.words import did_you_mean, join_hints, shown
 
-_SECTIONS: Mapping[str, type[Strict]] = {"topics": Topic, "tables": Table, "expect": ExpectEntry}
+_SECTIONS: Mapping[str, type[Strict]] = {
+    "topics": Topic,
+    "tables": Table,
+    "services": Service,
+    "mailboxes": Mailbox,
+    "expect": ExpectEntry,
+}
 
 _TYPES = {
     "int_type": "a whole number",
+    "bool_type": "true or false",
     "string_type": "text",
     "dict_type": "a mapping",
     "list_type": "a list",
@@ -53,7 +60,9 @@ def model_at(path: Path, data: Mapping[str, Any]) -> type[Strict]:
     """The model whose keys stand at `path`: the whole file, or an entry of a section."""
     if not path:
         return ScenarioFile
-    section, name = path
+    section, name, *rest = path
+    if rest == ["restart"]:
+        return Restart
     entry = data[str(section)][name]
     if section == "faults":
         return KINDS[str(kind_of(entry))]

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal, TypeAlias
 
-from harness.scenario.triggers import did_you_mean, join_hints, shown
+from harness.scenario.words import did_you_mean, join_hints, shown
 
 Role: TypeAlias = Literal["producer", "consumer"]
 Refusal: TypeAlias = tuple[str, str]

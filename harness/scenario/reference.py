@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.model import GROUPS
+from harness.model import FENCED, GROUPS, Anomaly
 from harness.scenario.faults import KINDS
 from harness.scenario.grammar import APP_KINDS, EXPECT_WORDS, ExpectEntry, ScenarioFile, json_schema
-from harness.scenario.model import App, AppKind, Commit, Table, Topic
-from harness.scenario.steps import steps_of
+from harness.scenario.model import App, AppKind, Commit, Mailbox, Restart, Service, Table, Topic
+from harness.scenario.steps import OUTSIDE_KAFKA, STEPS_OF_BROKERS, steps_of
 from harness.scenario.strict import Strict
 
 _PIPELINES: tuple[tuple[AppKind, Commit | None], ...] = (
@@ -24,7 +24,9 @@ _PIPELINES: tuple[tuple[AppKind, Commit | None], ...] = (
 def reference() -> str:
     """Every key of every part of a scenario, then every step of every app; ends with a newline."""
     schema = json_schema()
-    models = (ScenarioFile, Topic, Table, *APP_KINDS.values(), *(KINDS[kind] for kind in sorted(KINDS)), ExpectEntry)
+    places = (Topic, Table, Service, Mailbox)
+    faults = (KINDS[kind] for kind in sorted(KINDS))
+    models: tuple[type[Strict], ...] = (ScenarioFile, *places, *APP_KINDS.values(), Restart, *faults, ExpectEntry)
     parts = [_section(model, schema if model is ScenarioFile else schema["$defs"][model.__name__]) for model in models]
     return "\n".join([*parts, _steps()])
 
@@ -48,19 +50,30 @@ def _word_rows(schema: Mapping[str, Any]) -> Iterator[str]:
     quantifiers = _values(schema["properties"][EXPECT_WORDS[0]])
     for group, types in GROUPS.items():
         yield _row(f"`{group}`", quantifiers, "`none`", f"How often any of {', '.join(types)} is shown.")
-    single = ", ".join(f"`{word}`" for word in EXPECT_WORDS if word not in GROUPS)
+    single = ", ".join(f"`{word}`" for word in Anomaly)
     yield _row(single, quantifiers, "`none`", "How often it is shown.")
+    told = "How often an app that writes the place was told that another has taken its place."
+    yield _row(f"`{FENCED}`", quantifiers, "`any`", told)
 
 
 def _values(about: Mapping[str, Any]) -> str:
     if "prefixItems" in about:
-        return f"two of {_values(about['prefixItems'][0])}"
+        return f"two of {_values(about['prefixItems'][0])}, each alone or in a list"
+    if about.get("anyOf", [{}])[0].get("examples"):
+        return _values(about["anyOf"][0])
     listed = about.get("enum") or about.get("examples") or [about[key] for key in ("const",) if key in about]
     if listed:
         return " · ".join(f"`{value}`" for value in listed)
     if about.get("type") == "integer":
         return f"{about['minimum']} to {about['maximum']}"
-    words = {"object": "a mapping", "array": "a list", "string": "a name" if "pattern" in about else "text"}
+    if "$ref" in about:
+        return "a mapping"
+    words = {
+        "object": "a mapping",
+        "array": "a list",
+        "boolean": "`true` · `false`",
+        "string": "a name" if "pattern" in about else "text",
+    }
     return words[about["type"]] if "type" in about else "text, or a list of texts"
 
 
@@ -68,6 +81,8 @@ def _default(about: Mapping[str, Any], *, required: bool) -> str:
     if required:
         return "required"
     default = about.get("default")
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     return "" if default in (None, {}, []) else f"`{default}`"
 
 
@@ -77,6 +92,11 @@ def _steps() -> str:
         app = App(name="", kind=kind, client="kafka-python", target="", commit=commit)
         name = f"a {kind}" + (f", `commit: {commit}`" if commit else "")
         lines.append(_row(name, ", ".join(f"`{step}`" for step in sorted(steps_of(app)))))
+    lines += [
+        _row(f"… that writes a {kind}, also", ", ".join(f"`{step}`" for step in sorted(own)))
+        for kind, own in OUTSIDE_KAFKA.items()
+    ]
+    lines.append(_row("a broker, towards the others", ", ".join(f"`{step}`" for step in sorted(STEPS_OF_BROKERS))))
     return "\n".join([*lines, ""])
 
 

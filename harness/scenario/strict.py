@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, StringConstraints, WithJsonSchema
 
-from harness.scenario.triggers import NAME_PATTERN, refusal, shown
+from harness.scenario.words import NAME_PATTERN, refusal, shown
 
 
 class Strict(BaseModel):

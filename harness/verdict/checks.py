@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from harness.model import UNCOMMITTED_SUFFIX, Anomaly, Audit, Quantifier
+from harness.model import FENCED, Anomaly, Audit, Finding, Quantifier
 from harness.plan import Cell, Expectation
 from harness.scenario.places import types_of
 from harness.verdict.model import Check
@@ -18,26 +18,35 @@ def covered_places(cell: Cell, expectation: Expectation) -> tuple[str, ...]:
     return expectation.places or committed
 
 
-def checks_of(cell: Cell, expectation: Expectation, audit: Audit) -> Iterator[Check]:
-    """Every word of the expectation at every place it covers, then what it does not name but is there."""
+def checks_of(cell: Cell, expectation: Expectation, audit: Audit, fenced: Mapping[str, int]) -> Iterator[Check]:
+    """Every word of the expectation at every place it covers, then what it does not name but is there.
+
+    Args:
+        fenced: App → how often it was.
+    """
     places = covered_places(cell, expectation)
     for word, quantifier in expectation.wanted.items():
-        yield from _named(expectation, places, str(word), Quantifier(quantifier), audit)
+        if word == FENCED:
+            found: Counts = {
+                place.name: sum(fenced.get(app, 0) for app in place.writers)
+                for place in cell.places
+                if place.name in places
+            }
+        else:
+            found = {place: _largest(_counts(audit, place, expectation.cause), types_of(str(word))) for place in places}
+        yield from _named(expectation, found, str(word), Quantifier(quantifier))
     for place in places:
         yield from _not_named(expectation, place, audit)
 
 
-def _named(
-    expectation: Expectation, places: tuple[str, ...], word: str, quantifier: Quantifier, audit: Audit
-) -> Iterator[Check]:
-    found = {place: _largest(_counts(audit, place, expectation.cause), types_of(word)) for place in places}
+def _named(expectation: Expectation, found: Counts, word: str, quantifier: Quantifier) -> Iterator[Check]:
     wants_presence = quantifier in (Quantifier.SOME, Quantifier.SOMETIMES)
 
     def check(place: str | None, count: int | None) -> Check:
         return Check(expectation=expectation.index, place=place, word=word, quantifier=quantifier, count=count)
 
     if expectation.places:
-        yield from (check(place, found[place]) for place in places)
+        yield from (check(place, found[place]) for place in expectation.places)
         return
     # Without `in:` a type that cannot occur at one place is no gap while another place has it.
     known = {place: count for place, count in found.items() if count is not None}
@@ -50,16 +59,16 @@ def _named(
 def _not_named(expectation: Expectation, place: str, audit: Audit) -> Iterator[Check]:
     named = {kind for word in expectation.wanted for kind in types_of(str(word))}
     for kind, count in _others(audit, place, named, expectation.cause).items():
-        if count and not is_legal(kind, place):
+        if count:
             yield Check(expectation=expectation.index, place=place, word=kind, quantifier=Quantifier.NONE, count=count)
 
 
-def is_legal(kind: str, place: str) -> bool:
-    """Whether a type may be at a place although no expectation names it.
+def is_legal(finding: Finding) -> bool:
+    """Whether all of it may be there although no expectation names its type.
 
     A reader with isolation level read_uncommitted sees aborted records: that is what the level means.
     """
-    return kind == Anomaly.G1A and place.endswith(UNCOMMITTED_SUFFIX)
+    return finding.count <= finding.legal
 
 
 def _counts(audit: Audit, place: str, cause: str | None) -> Counts:
@@ -74,10 +83,14 @@ def _others(audit: Audit, place: str, named: set[Anomaly], cause: str | None) ->
     others: dict[str, int | None] = {}
     for kind, count in audit.counts.get(place, {}).items():
         if kind not in named:
-            others[kind] = count
+            others[kind] = count and count - _legal(audit, place, kind)
         elif cause is not None and count:
             others[kind] = count - _with_cause(audit, place, kind, cause)
     return others
+
+
+def _legal(audit: Audit, place: str, kind: str) -> int:
+    return sum(f.legal for f in audit.findings if f.place == place and f.type == kind)
 
 
 def _with_cause(audit: Audit, place: str, kind: str, cause: str) -> int:

@@ -26,7 +26,7 @@ def judge_repeat(cell: Cell, record: RepeatRecord, audit: Audit) -> RepeatVerdic
 
     Without expectations the repeat is NOT JUDGED, whatever it shows.
     """
-    checks = tuple(check for e in cell.expectations for check in checks_of(cell, e, audit))
+    checks = tuple(check for e in cell.expectations for check in checks_of(cell, e, audit, record.fenced))
     stalls = tuple(check for check in checks if _is_unnamed_stall(cell, check))
     reasons = (
         *record.reasons,

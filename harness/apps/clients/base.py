@@ -90,6 +90,16 @@ class ConsumerClient(Protocol):
             CommitFailedError: Not a member now; what was polled belongs to others.
         """
 
+    def group_metadata(self) -> object:
+        """The same as it is now, of whoever is a member or not. Without a member id it fences nobody."""
+
+    def committed(self, topic: str, part: int) -> int | None:
+        """The group's committed offset; None where it never committed. Waits for a transaction that is to end.
+
+        Raises:
+            RestartNeededError: It could not be asked for.
+        """
+
     def commit(self, topic: str, offsets: Mapping[int, int]) -> None:
         """Commits synchronously. Raises CommitFailedError."""
 

@@ -168,7 +168,19 @@ class ConfluentConsumer:
     def membership(self) -> object:
         if not self._consumer.memberid():
             raise CommitFailedError("no member of the group any more")
+        return self.group_metadata()
+
+    def group_metadata(self) -> object:
         return self._consumer.consumer_group_metadata()
+
+    def committed(self, topic: str, part: int) -> int | None:
+        try:
+            (found,) = self._consumer.committed([Partition(topic, part)], timeout=_CALL_S)
+        except KafkaException as error:
+            raise RestartNeededError(f"committed: {error.args[0]}") from error
+        if found.error:
+            raise RestartNeededError(f"committed: {found.error}")
+        return None if found.offset < 0 else int(found.offset)
 
     def commit(self, topic: str, offsets: Mapping[int, int]) -> None:
         try:

@@ -183,6 +183,16 @@ class KafkaPythonConsumer:
         self._to_committed(returned)
         return Polled(rebalances, tuple(each for each in records if each.part not in self._left | returned))
 
+    def group_metadata(self) -> object:
+        return self._consumer.group_metadata()
+
+    def committed(self, topic: str, part: int) -> int | None:
+        try:
+            found = self._consumer.committed(TopicPartition(topic, part), timeout_ms=_CALL_MS)
+        except KafkaError as error:
+            raise RestartNeededError(f"committed: {error}") from error
+        return None if found is None else int(found)
+
     def membership(self) -> object:
         metadata = self._consumer.group_metadata()
         if metadata.generation_id < 0 or not metadata.member_id:

@@ -6,7 +6,9 @@
 -- Found at `invoices` when a read_committed consumer did it, at `invoices@read_uncommitted`, where it is legal, when
 -- one of that level did.
 -- Evidence: positions, polled_by
--- Judged where: kind = 'topic' AND whole AND polled
+-- Judged where: kind = 'topic' AND (whole OR NOT final_read) AND polled
+-- Sieve: records
+-- Legal where: isolation = 'read_uncommitted'
 
 SELECT
     p.place,

@@ -1,129 +1,18 @@
--- The tables that every type of anomaly reads, made from what was loaded (harness/audit/evidence.py).
+-- The tables that every type of anomaly reads, made from what was loaded (harness/audit/evidence.py) and from what is
+-- known of all of it (_facts.sql).
 --
--- A position is (part, pos): partition and offset of a topic, 0 and row number of a table. `source` is what was read:
--- one topic or table. A `place` is a view of it: `invoices` shows what a read_committed consumer gets,
--- `invoices@read_uncommitted` everything. A send names its source.
-
--- Positions that the sightings fill more than once. What stands there is not known, so nothing is said of them.
-CREATE TABLE clashes AS
-SELECT source, part, pos
-FROM sighted
-GROUP BY source, part, pos
-HAVING count(*) > 1;
+-- A position is (part, pos): partition and offset of a topic, 0 and row number of a table. A send names its source.
 
 CREATE VIEW log AS
 SELECT s.*
 FROM sighted AS s
 ANTI JOIN clashes AS c ON c.source = s.source AND c.part = s.part AND c.pos = s.pos;
 
--- What is known of the ends of each partition.
-CREATE TABLE ends AS
-SELECT place AS source, part, max(low) AS low, min(stable) AS stable, max(high) AS high
-FROM positions
-GROUP BY place, part;
-
--- Committed offsets of groups. NULL: the group never committed one there.
-CREATE TABLE offsets AS
-SELECT place AS source, grp, part, min(committed) AS committed
-FROM positions
-WHERE grp IS NOT NULL
-GROUP BY place, grp, part;
-
 -- Operations that never ended are unknown.
 CREATE TABLE operations AS
 SELECT b.process, b.n, b.kind, b.txn, coalesce(e.outcome, 'unknown') AS outcome
 FROM begun AS b
 LEFT JOIN ended AS e ON e.process = b.process AND e.n = b.n;
-
--- One row per place, with what may be concluded there:
---   seen            it was read
---   whole           from its beginning to its end, so that absence proves something
---   upstream_whole  the same of the place it is fed from
---   known           every writer left a complete ledger: a record no ledger speaks of was sent by nobody
---   polled          somebody with a ledger read it at this isolation level (Kafka's default where none is told)
---   positioned      the offsets of its group are known in every partition upstream
---   ended           the ends of all its partitions are known
---   listed          so are the transactions that were open at the end
---   named           its records of transactions carry the transaction's name
---   sequenced       its records with a key carry a sequence
-CREATE TABLE places AS
-WITH
-partitions AS (
-    SELECT source, part FROM log
-    UNION
-    SELECT source, part FROM ends
-),
-complete AS (
-    SELECT s.source, s.whole AND c.source IS NULL AND t.source IS NULL AS whole
-    FROM sources AS s
-    LEFT JOIN (SELECT DISTINCT source FROM clashes) AS c ON c.source = s.source
-    LEFT JOIN (SELECT DISTINCT source FROM ends WHERE low > 0) AS t ON t.source = s.source
-),
-ledgers AS (SELECT app, bool_and(whole) AS whole FROM processes GROUP BY app),
-known AS (
-    SELECT w.place, bool_and(f.ledgers AND coalesce(l.whole, FALSE)) AS known
-    FROM writers AS w
-    CROSS JOIN facts AS f
-    LEFT JOIN ledgers AS l ON l.app = w.app
-    GROUP BY w.place
-),
-polled AS (
-    SELECT DISTINCT p.place AS source, coalesce(r.isolation, 'read_uncommitted') AS isolation
-    FROM polls AS p
-    JOIN operations AS o ON o.process = p.process AND o.n = p.n AND o.outcome = 'ok'
-    JOIN processes AS r ON r.process = p.process
-),
-positioned AS (
-    SELECT g.source, g.grp, bool_and(o.source IS NOT NULL) AS positioned
-    FROM (SELECT DISTINCT source, grp FROM offsets) AS g
-    JOIN partitions AS p ON p.source = g.source
-    LEFT JOIN offsets AS o ON o.source = g.source AND o.grp = g.grp AND o.part = p.part
-    GROUP BY g.source, g.grp
-),
-ended AS (
-    SELECT p.source, bool_and(e.source IS NOT NULL) AS ended
-    FROM partitions AS p
-    LEFT JOIN ends AS e ON e.source = p.source AND e.part = p.part
-    GROUP BY p.source
-),
-carried AS (
-    SELECT
-        source,
-        bool_and(txn IS NOT NULL OR status = 'plain') AS named,
-        bool_and(seq IS NOT NULL OR key IS NULL) AS sequenced
-    FROM log
-    GROUP BY source
-)
-SELECT
-    d.place,
-    d.kind,
-    d.isolation,
-    d.source,
-    d.upstream,
-    d.upstream_source,
-    d.origin,
-    d.grp,
-    d.least,
-    d.most,
-    c.source IS NOT NULL AS seen,
-    coalesce(c.whole, FALSE) AS whole,
-    coalesce(u.whole, FALSE) AS upstream_whole,
-    coalesce(k.known, FALSE) AS known,
-    o.source IS NOT NULL AS polled,
-    coalesce(g.positioned, FALSE) AS positioned,
-    coalesce(e.ended, FALSE) AS ended,
-    f.transactions AS listed,
-    coalesce(r.named, TRUE) AS named,
-    coalesce(r.sequenced, TRUE) AS sequenced
-FROM declared AS d
-CROSS JOIN facts AS f
-LEFT JOIN complete AS c ON c.source = d.source
-LEFT JOIN complete AS u ON u.source = d.upstream_source
-LEFT JOIN known AS k ON k.place = d.place
-LEFT JOIN polled AS o ON o.source = d.source AND o.isolation = d.isolation
-LEFT JOIN positioned AS g ON g.source = d.upstream_source AND g.grp = d.grp
-LEFT JOIN ended AS e ON e.source = d.source
-LEFT JOIN carried AS r ON r.source = d.source;
 
 -- One row per record that an operation tried to send. In a transaction, ok means that its commit returned ok. Outside
 -- of one it is the record's own acknowledgement that counts, whatever became of the rest of its operation.
@@ -139,6 +28,9 @@ tried AS (
         coalesce(a.n, k.n) AS n,
         coalesce(a.place, k.place) AS source,
         coalesce(a.id, k.id) AS id,
+        a.line,
+        a.step,
+        a.idx,
         coalesce(a.after_commit, FALSE) AS after_commit,
         k.process IS NOT NULL AS acknowledged,
         k.position[1] AS part,
@@ -152,6 +44,9 @@ SELECT
     t.n,
     t.source,
     t.id,
+    t.line,
+    t.step,
+    t.idx,
     t.after_commit,
     o.txn,
     t.acknowledged,
@@ -166,9 +61,48 @@ SELECT
 FROM tried AS t
 LEFT JOIN operations AS o ON o.process = t.process AND o.n = t.n;
 
--- What was seen at each place. Not visible: what a read_committed consumer does not get yet, because it stands behind
--- an open transaction; it may still come, so it is never called lost.
-CREATE VIEW sightings AS
+-- Records that one send alone, of those that may have happened, tried to put into a source: what becomes of the record
+-- became of that send.
+CREATE VIEW sole AS
+SELECT source, id
+FROM sends
+WHERE outcome <> 'failed' AND id IS NOT NULL
+GROUP BY source, id
+HAVING count(*) = 1;
+
+-- What polls of every outcome returned, at the view of the topic that the reader has.
+CREATE VIEW reads AS
+SELECT p.place, p.source, l.part, l.pos, l.id, l.process, l.n, l.line, l.step, l.idx, o.outcome, o.txn
+FROM polls AS l
+JOIN processes AS r ON r.process = l.process
+JOIN places AS p ON p.source = l.place AND p.isolation = coalesce(r.isolation, 'read_uncommitted')
+JOIN operations AS o ON o.process = l.process AND o.n = l.n
+WHERE p.kind = 'topic';
+
+-- Sends that must have happened: those that are ok, and unknown ones of which an ok poll returned what only they can
+-- have written. Of a transaction one record is enough, if a read_committed consumer got it.
+CREATE VIEW durable AS
+WITH shown AS (
+    SELECT d.process, d.n, d.source, d.id, d.txn, bool_or(p.isolation = 'read_committed') AS committed
+    FROM sends AS d
+    JOIN sole AS s ON s.source = d.source AND s.id = d.id
+    JOIN reads AS r ON r.source = d.source AND r.id = d.id AND r.outcome = 'ok'
+    JOIN places AS p ON p.place = r.place
+    WHERE d.outcome = 'unknown'
+    GROUP BY d.process, d.n, d.source, d.id, d.txn
+)
+SELECT d.process, d.n, d.source, d.id, d.part, d.pos
+FROM sends AS d
+LEFT JOIN (SELECT DISTINCT process, n FROM shown WHERE txn IS NOT NULL AND committed) AS t
+    ON t.process = d.process AND t.n = d.n
+LEFT JOIN (SELECT process, n, source, id FROM shown WHERE txn IS NULL) AS r
+    ON r.process = d.process AND r.n = d.n AND r.source = d.source AND r.id = d.id
+WHERE d.outcome = 'ok' OR (d.outcome = 'unknown' AND (t.n IS NOT NULL OR r.n IS NOT NULL));
+
+-- What stood at each place when all was over. Not visible: what a read_committed consumer does not get yet, because it
+-- stands behind an open transaction; it may still come, so it is never called lost. A call that a service answered from
+-- its memory of an earlier one had no effect.
+CREATE VIEW remaining AS
 SELECT
     p.place,
     p.source,
@@ -186,12 +120,62 @@ SELECT
     l.epoch,
     l.bseq,
     l.writer,
+    l.intact,
+    l.idempotency_key,
     p.isolation IS DISTINCT FROM 'read_committed'
     OR (l.status <> 'open' AND (e.stable IS NULL OR l.pos < e.stable)) AS visible
 FROM places AS p
 JOIN log AS l ON l.source = p.source
 LEFT JOIN ends AS e ON e.source = l.source AND e.part = l.part
-WHERE p.isolation IS DISTINCT FROM 'read_committed' OR l.status <> 'aborted';
+WHERE
+    (p.isolation IS DISTINCT FROM 'read_committed' OR l.status <> 'aborted')
+    AND l.accepted IS DISTINCT FROM FALSE;
+
+-- What is known to stand, or to have stood, at each view of a topic: what its readers polled, what must have been
+-- written where its acknowledgement says, and what was there in the end.
+CREATE TABLE occupied AS
+SELECT place, part, pos, id
+FROM reads
+WHERE pos >= 0
+UNION
+SELECT p.place, d.part, d.pos, d.id
+FROM durable AS d
+JOIN places AS p ON p.source = d.source
+WHERE p.kind = 'topic' AND d.pos >= 0 AND d.part IS NOT NULL
+UNION
+SELECT r.place, r.part, r.pos, r.id
+FROM remaining AS r
+JOIN places AS p ON p.place = r.place
+WHERE p.kind = 'topic' AND r.visible;
+
+-- What was seen at each place: what stood there in the end, or what is known of it where nobody looked then.
+CREATE VIEW sightings AS
+SELECT *
+FROM remaining
+UNION ALL
+SELECT
+    p.place,
+    p.source,
+    o.part,
+    o.pos,
+    o.id,
+    NULL AS key,
+    NULL AS seq,
+    NULL AS src_place,
+    NULL AS src_part,
+    NULL AS src_pos,
+    NULL AS txn,
+    NULL AS status,
+    NULL AS producer,
+    NULL AS epoch,
+    NULL AS bseq,
+    NULL AS writer,
+    NULL AS intact,
+    NULL AS idempotency_key,
+    TRUE AS visible
+FROM places AS p
+JOIN occupied AS o ON o.place = p.place
+WHERE NOT p.final_read;
 
 -- Ids of the records that processed places are fed with, there or not.
 CREATE TABLE fed AS
@@ -262,9 +246,10 @@ SELECT
     count(DISTINCT [s.part, s.bseq]) AS sequences,
     count(DISTINCT [s.src_part, s.src_pos]) FILTER (WHERE s.src_pos IS NOT NULL) AS inputs,
     count(DISTINCT s.writer) AS writers,
+    count(DISTINCT s.idempotency_key) AS idempotency_keys,
     list_sort(list(DISTINCT s.writer) FILTER (WHERE s.writer IS NOT NULL)) AS written_by,
     list_sort(list([s.part, s.pos])) AS positions,
-    list_sort(list([s.part, s.pos, s.producer, s.epoch, s.bseq])) AS batches
+    list_sort(list([s.part, s.pos, s.producer, s.epoch, s.bseq]) FILTER (WHERE s.producer IS NOT NULL)) AS batches
 FROM sightings AS s
 JOIN places AS p ON p.place = s.place
 SEMI JOIN counted AS c ON c.place = s.place AND c.id = s.id
@@ -320,17 +305,29 @@ SELECT
         WHEN t.operations > 1 AND a.upstream IS NULL THEN 'the application sent again'
         WHEN t.operations > 1 THEN 'reprocessed by the same process'
         WHEN a.lowest_producer < 0 AND t.operations = 1 THEN 'idempotence was off: a retry was stored twice'
-        WHEN a.lowest_producer < 0 OR a.producers = 1 THEN 'the evidence does not tell'
+        WHEN a.upstream IS NOT NULL AND NOT p.ledgered AND (a.inputs = 1 OR NOT u.from_upstream)
+            THEN 'delivered again by an app without a ledger, such as a connector'
+        WHEN coalesce(a.lowest_producer, -1) < 0 OR a.producers = 1 THEN 'the evidence does not tell'
         WHEN a.upstream IS NULL THEN 'a restarted producer sent again'
         ELSE 'reprocessed after a restart'
     END AS cause
 FROM again AS a
+JOIN places AS p ON p.place = a.place
 LEFT JOIN tried AS t ON t.source = a.source AND t.id = a.id
 LEFT JOIN inherited AS u ON u.place = a.place AND u.id = a.id
 WHERE a.kind = 'topic';
 
--- Every record that a group's committed offset is past, at each of its positions upstream, and that has fewer outputs
--- than it must have, and why. Outputs behind an open transaction count: they may still become visible.
+-- Rows of tables by their sinks' instances, calls by those who made them: who did it more than once.
+CREATE VIEW doers AS
+SELECT s.place, s.id, count(DISTINCT [r.app, CAST(r.instance AS VARCHAR)]) AS instances
+FROM sightings AS s
+SEMI JOIN again AS a ON a.place = s.place AND a.id = s.id
+JOIN processes AS r ON r.process = s.writer
+GROUP BY s.place, s.id;
+
+-- Every record that a group's committed offset is past, at each of its positions upstream, and that has fewer visible
+-- outputs than it must have, and why. It is lost, unless outputs behind an open transaction make up for it, which may
+-- still become visible. A row that was overwritten since was written.
 CREATE TABLE shortfalls AS
 WITH due AS (
     SELECT
@@ -343,13 +340,38 @@ WITH due AS (
     GROUP BY place, id
     HAVING bool_and(passed)
 ),
-made AS (SELECT place, input AS id, count(*) AS outputs FROM outputs GROUP BY place, input),
+made AS (
+    SELECT
+        place,
+        id,
+        count(*) AS outputs,
+        count(*) FILTER (WHERE visible) AS visible,
+        list_sort(list([part, pos]) FILTER (WHERE NOT visible)) AS waiting
+    FROM (
+        SELECT place, input AS id, visible, part, pos FROM outputs
+        UNION ALL
+        SELECT p.place, h.id, TRUE AS visible, NULL AS part, NULL AS pos
+        FROM history AS h
+        JOIN places AS p ON p.source = h.source
+    )
+    GROUP BY place, id
+),
 short AS (
-    SELECT d.place, p.kind, p.source, p.upstream_source, p.known, d.id, d.upstream, d.committed
+    SELECT
+        d.place,
+        p.kind,
+        p.source,
+        p.upstream_source,
+        p.known,
+        d.id,
+        d.upstream,
+        d.committed,
+        m.waiting,
+        coalesce(m.outputs, 0) < p.least AS lost
     FROM due AS d
     JOIN places AS p ON p.place = d.place
     LEFT JOIN made AS m ON m.place = d.place AND m.id = d.id
-    WHERE p.whole AND coalesce(m.outputs, 0) < p.least
+    WHERE p.whole AND coalesce(m.visible, 0) < p.least
 ),
 tried AS (
     SELECT
@@ -360,6 +382,13 @@ tried AS (
     FROM sends AS d
     SEMI JOIN short AS s ON s.source = d.source AND s.id = d.id
     GROUP BY d.source, d.id
+),
+undone AS (
+    SELECT l.source, l.id, list_sort(list([l.part, l.pos])) AS aborted
+    FROM log AS l
+    SEMI JOIN short AS s ON s.source = l.source AND s.id = l.id
+    WHERE l.status = 'aborted'
+    GROUP BY l.source, l.id
 ),
 fetched AS (
     SELECT s.place, s.id
@@ -373,11 +402,16 @@ SELECT
     s.place,
     s.kind,
     s.id,
+    s.lost,
     s.upstream,
     s.committed,
+    s.waiting,
+    u.aborted,
     CASE
+        WHEN t.confirmed AND u.id IS NOT NULL THEN 'its output was confirmed, but the log says it was aborted'
         WHEN t.confirmed THEN 'its output was confirmed, but is not there'
         WHEN t.after_commit THEN 'the offset was committed before the output was written'
+        WHEN u.id IS NOT NULL THEN 'its output was aborted, and the offset went past it all the same'
         WHEN t.id IS NOT NULL THEN 'the offset was committed although the output was not confirmed'
         WHEN NOT s.known THEN 'the committed offset is past it'
         WHEN f.id IS NOT NULL THEN 'the offset was committed before the output was written'
@@ -385,4 +419,14 @@ SELECT
     END AS cause
 FROM short AS s
 LEFT JOIN tried AS t ON t.source = s.source AND t.id = s.id
+LEFT JOIN undone AS u ON u.source = s.source AND u.id = s.id
 LEFT JOIN fetched AS f ON f.place = s.place AND f.id = s.id;
+
+-- Which instance of which app sent a record first of all.
+CREATE VIEW senders AS
+SELECT d.source, d.id, min(concat(r.app, '#', CAST(r.instance AS VARCHAR))) AS sender
+FROM sends AS d
+JOIN processes AS r ON r.process = d.process
+SEMI JOIN places AS p ON p.origin = d.source
+WHERE d.id IS NOT NULL
+GROUP BY d.source, d.id;

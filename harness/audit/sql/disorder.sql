@@ -7,16 +7,9 @@
 -- another partition.
 -- Evidence: positions, key, sequence, after
 -- Judged where: whole AND sequenced
+-- Sieve: records
 
 WITH
-senders AS (
-    SELECT d.source, d.id, min(concat(r.app, '#', CAST(r.instance AS VARCHAR))) AS sender
-    FROM sends AS d
-    JOIN processes AS r ON r.process = d.process
-    SEMI JOIN places AS p ON p.origin = d.source
-    WHERE d.id IS NOT NULL
-    GROUP BY d.source, d.id
-),
 first_sightings AS (
     SELECT s.place, s.part, s.key, s.id, min(s.seq) AS seq, min(s.pos) AS pos
     FROM sightings AS s

@@ -6,6 +6,7 @@
 -- output beside a committed one.
 -- Evidence: positions, inputs, cause
 -- Judged where: kind = 'topic' AND upstream IS NOT NULL AND whole AND upstream_whole
+-- Sieve: records
 
 WITH
 made AS (

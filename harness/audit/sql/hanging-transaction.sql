@@ -6,6 +6,7 @@
 -- Not proof: an open transaction that its coordinator will still abort.
 -- Evidence: positions, producer, epoch, age_ms, timeout_ms
 -- Judged where: kind = 'topic' AND isolation = 'read_committed' AND ended AND listed
+-- Sieve: records
 
 WITH blocked AS (
     SELECT p.place, e.source, e.part, e.stable

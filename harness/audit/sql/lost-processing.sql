@@ -5,9 +5,10 @@
 -- process it again.
 -- Not proof: an input that the committed offset is not past (see stalled); an output behind an open transaction; one
 -- output for an id that is twice upstream.
--- Evidence: upstream, committed, cause
+-- Evidence: upstream, committed, aborted, cause
 -- Judged where: kind = 'topic' AND upstream IS NOT NULL AND whole AND upstream_whole AND positioned
+-- Sieve: records
 
-SELECT place, id, upstream, committed, cause
+SELECT place, id, upstream, committed, aborted, cause
 FROM shortfalls
-WHERE kind = 'topic'
+WHERE kind = 'topic' AND lost

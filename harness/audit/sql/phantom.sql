@@ -4,7 +4,8 @@
 -- outcome tried to send that id there.
 -- Not proof: a place with a writer that has no ledger, or one with a broken ledger.
 -- Evidence: positions
--- Judged where: whole AND known
+-- Judged where: (whole OR NOT final_read) AND known
+-- Sieve: records
 
 SELECT s.place, s.id, list_sort(list([s.part, s.pos])) AS positions
 FROM sightings AS s

@@ -4,14 +4,8 @@
 -- Not proof: a row that was written again in place (an upsert).
 -- Evidence: positions, written_by, cause
 -- Judged where: kind = 'table' AND whole
+-- Sieve: records
 
-WITH writers AS (
-    SELECT s.place, s.id, count(DISTINCT [r.app, CAST(r.instance AS VARCHAR)]) AS instances
-    FROM sightings AS s
-    SEMI JOIN again AS a ON a.place = s.place AND a.id = s.id
-    JOIN processes AS r ON r.process = s.writer
-    GROUP BY s.place, s.id
-)
 SELECT
     a.place,
     a.id,
@@ -23,9 +17,12 @@ SELECT
         WHEN w.instances > 1 THEN 'processed again by another instance: the rows were committed, the offset was not'
         WHEN a.writers > 1 THEN 'processed again after a restart: the rows were committed, the offset was not'
         WHEN a.writers = 1 THEN 'processed again by the same process'
+        WHEN NOT p.ledgered AND (a.inputs = 1 OR NOT u.from_upstream)
+            THEN 'delivered again by an app without a ledger, such as a connector'
         ELSE 'the evidence does not tell'
     END AS cause
 FROM again AS a
-LEFT JOIN writers AS w ON w.place = a.place AND w.id = a.id
+JOIN places AS p ON p.place = a.place
+LEFT JOIN doers AS w ON w.place = a.place AND w.id = a.id
 LEFT JOIN inherited AS u ON u.place = a.place AND u.id = a.id
 WHERE a.kind = 'table'

@@ -5,7 +5,8 @@
 -- Not proof: a record that the committed offset is not past (see stalled); one row for an id that is twice upstream.
 -- Evidence: upstream, committed, cause
 -- Judged where: kind = 'table' AND upstream IS NOT NULL AND whole AND upstream_whole AND positioned
+-- Sieve: records
 
 SELECT place, id, upstream, committed, cause
 FROM shortfalls
-WHERE kind = 'table'
+WHERE kind = 'table' AND lost

@@ -4,6 +4,7 @@
 -- Not proof: an offset below the end with nothing but control markers and aborted records behind it.
 -- Evidence: upstream, committed
 -- Judged where: upstream IS NOT NULL AND isolation IS DISTINCT FROM 'read_uncommitted' AND upstream_whole AND positioned
+-- Sieve: records
 
 SELECT
     i.place,

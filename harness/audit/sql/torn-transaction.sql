@@ -9,6 +9,7 @@
 -- Found at the places where records are missing.
 -- Evidence: visible, missing, producer, epoch, operations
 -- Judged where: kind = 'topic' AND isolation = 'read_committed' AND whole AND known AND named
+-- Sieve: records
 
 WITH
 written AS (
@@ -34,6 +35,7 @@ meant AS (
     SELECT DISTINCT d.txn, d.process, d.source, d.id
     FROM sends AS d
     SEMI JOIN landed AS t ON t.txn = d.txn
+    SEMI JOIN places AS p ON p.source = d.source AND p.kind = 'topic'
     WHERE d.id IS NOT NULL
 ),
 candidates AS (

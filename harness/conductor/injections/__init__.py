@@ -1,22 +1,25 @@
 """A scenario's faults, each bound to the processes, hops and lanes of one repeat.
 
-An injection is polled by the repeat's loop, waits for its trigger, acts once, ends by itself when its time is over,
-and is healed at the end whatever happened. What it says afterwards (`FaultOutcome`) is evidence, not intention.
+An injection is polled by the repeat's loop, waits for its trigger, acts, ends by itself when its time is over, and is
+healed at the end whatever happened. What it says afterwards (`FaultOutcome`) is evidence, not intention.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from harness.conductor.injections.apps import AppEnd, AppPause
 from harness.conductor.injections.base import Injection
-from harness.conductor.injections.brokers import BrokerInjection
-from harness.conductor.injections.frames import FrameDelay, FrameHold, FrameLose
-from harness.conductor.injections.links import LaneSlow, LinkCut
+from harness.conductor.injections.components import ComponentInjection
+from harness.conductor.injections.frames import FrameAct, FrameDelay, FrameHold
+from harness.conductor.injections.links import LinkCut, LinkSlow
+from harness.conductor.injections.repeated import Repeated
 from harness.conductor.injections.stage import Stage
 from harness.scenario.model import (
-    BrokerTarget,
+    AppTarget,
+    Bandwidth,
     Crash,
     Delay,
     Fault,
@@ -25,16 +28,33 @@ from harness.scenario.model import (
     Lose,
     Partition,
     Pause,
+    Refuse,
+    Replace,
+    Reset,
+    Slicing,
     Stop,
 )
 
-__all__ = ["Injection", "Stage", "injection_of"]
+__all__ = ["Injection", "Stage", "injections_of"]
 
 
-def injection_of(fault: Fault, stage: Stage) -> Injection:
-    """The injection that carries out a fault of a scenario."""
-    if isinstance(fault, Crash | Stop | Pause) and isinstance(fault.target, BrokerTarget):
-        return BrokerInjection(fault, stage)
+def injections_of(faults: tuple[Fault, ...], stage: Stage) -> list[Injection]:
+    """The injections that carry out the faults of a scenario, in their order."""
+    injections = [_injection(fault, stage) for fault in faults]
+    stage.faults.update({each.name: each for each in injections if each.name})
+    return injections
+
+
+def _injection(fault: Fault, stage: Stage) -> Injection:
+    make = partial(_single, stage=stage)
+    if fault.number_of_times != 1 and not isinstance(fault, Lose | Refuse | Replace):  # those the proxy counts
+        return Repeated(fault, make)
+    return make(fault)
+
+
+def _single(fault: Fault, stage: Stage) -> Injection:
+    if isinstance(fault, Crash | Stop | Pause) and not isinstance(fault.target, AppTarget):
+        return ComponentInjection(fault, stage)
     return _OF_KIND[type(fault)](fault, stage)
 
 
@@ -44,8 +64,13 @@ _OF_KIND: Mapping[type[Fault], Callable[[Any, Stage], Injection]] = {
     Stop: AppEnd,
     Pause: AppPause,
     Partition: LinkCut,
-    Latency: LaneSlow,
+    Latency: LinkSlow,
+    Bandwidth: LinkSlow,
+    Slicing: LinkSlow,
+    Reset: LinkSlow,
     Hold: FrameHold,
-    Lose: FrameLose,
+    Lose: FrameAct,
+    Refuse: FrameAct,
+    Replace: FrameAct,
     Delay: FrameDelay,
 }

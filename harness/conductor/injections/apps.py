@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
+from collections.abc import Sequence
 
 from faults import Evidence, FaultError, ProcessHandle
-from harness.conductor.injections.base import Injection
+from harness.conductor.injections.base import SingleInjection
 from harness.conductor.injections.stage import Stage
 from harness.conductor.processes import Instance
-from harness.conductor.triggers import Hit, StepTrigger
+from harness.conductor.triggers import Hit, Lasting, StepTrigger
 from harness.scenario.model import AppTarget, Crash, Pause, Stop
 
 
-class _AppInjection(Injection):
+class _AppInjection(SingleInjection):
     """Acts on processes of an app: on the instance whose frame is held, else on all that the target names."""
 
-    def __init__(self, fault: Crash | Stop | Pause, stage: Stage) -> None:
-        super().__init__(fault, stage)
+    def __init__(self, fault: Crash | Stop | Pause, stage: Stage, lasting: Lasting | None = None) -> None:
+        super().__init__(fault, stage, lasting=lasting)
         assert isinstance(fault.target, AppTarget)
         self._target = fault.target
         self._acts: list[Evidence] = []
@@ -55,7 +55,7 @@ class _AppInjection(Injection):
     @abstractmethod
     def _act(self, instance: Instance) -> Evidence: ...
 
-    def _evidence(self) -> list[Evidence]:
+    def _evidence(self) -> Sequence[Evidence]:
         return self._acts
 
 
@@ -88,24 +88,19 @@ class AppEnd(_AppInjection):
 
 
 class AppPause(_AppInjection):
-    """SIGSTOP of an app, SIGCONT after a while."""
+    """SIGSTOP of an app, and SIGCONT: nobody tells it what it has missed."""
 
     def __init__(self, fault: Pause, stage: Stage) -> None:
-        super().__init__(fault, stage)
-        self._for_s = fault.for_s
-        self._until = 0.0
+        self._length = stage.lasting(fault.for_s, fault.until)
+        super().__init__(fault, stage, lasting=self._length)
         self._paused: list[tuple[Instance, ProcessHandle]] = []
 
     def _act(self, instance: Instance) -> Evidence:
         handle = self._stage.processes.handle(instance)
         self._paused.append((instance, handle))
-        self._until = time.monotonic() + self._for_s
+        self._length.begin()
         self.busy = True
         return handle.pause()
-
-    def _go_on(self) -> None:
-        if time.monotonic() >= self._until:
-            self._heal()
 
     def _heal(self) -> None:
         paused, self._paused = self._paused, []

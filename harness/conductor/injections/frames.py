@@ -1,58 +1,60 @@
-"""Step faults on one frame: hold, lose, delay."""
+"""Step faults on single frames: hold, lose, refuse, replace, delay."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import Protocol
 
-from faults import Evidence, StepDelay, StepLose
-from harness.conductor.injections.base import Injection
+from faults import Evidence, HopEvent, StepDelay, StepLose, StepRefuse, StepReplace
+from harness.conductor.injections.base import SingleInjection
 from harness.conductor.injections.stage import Stage
 from harness.conductor.triggers import Hit
-from harness.scenario.model import Delay, Hold, Lose
+from harness.scenario.model import Delay, Hold, Lose, Refuse, Replace
 
 
-class FrameHold(Injection):
+class FrameHold(SingleInjection):
     """One frame is held for a while, and everything behind it on its connection waits too."""
 
     def __init__(self, fault: Hold, stage: Stage) -> None:
-        super().__init__(fault, stage)
+        self._length = stage.lasting(fault.for_s, fault.until)
+        super().__init__(fault, stage, lasting=self._length)
         self._fault = fault
-        self._until = 0.0
 
     def _inject(self, hit: Hit) -> None:
         self.busy = True
-        self._until = time.monotonic() + self._fault.for_s
-
-    def _go_on(self) -> None:
-        if time.monotonic() >= self._until:
-            self._heal()
+        self._length.begin()
 
     def _heal(self) -> None:
         if self.busy:
             self._trigger.release(deliver=self._fault.then == "deliver")
             self.busy = False
 
-    def _evidence(self) -> list[Evidence]:
+    def _evidence(self) -> Sequence[Evidence]:
         return []
 
 
-class LoseTrigger:
-    """The rule that loses the frame is trigger and act in one: nothing is held."""
+class _Rule(Protocol):
+    def arm(self) -> None: ...
 
-    comes = False
+    def disarm(self) -> None: ...
 
-    def __init__(self, fault: Lose, stage: Stage) -> None:
-        self._rule = StepLose(
-            stage.hops,
-            stage.stream,
-            id=stage.rule_id(),
-            lanes=stage.step_lanes(fault, fault.at),
-            step=fault.at.step,
-            when=fault.at.when,
-            n=fault.at.n,
-            connection=fault.connection,
-        )
+    def evidence(self) -> Evidence: ...
+
+
+class RuleTrigger:
+    """A rule that acts by itself: trigger and act in one.
+
+    Args:
+        came: The frame it acted on first, once it has.
+    """
+
+    timed = False
+
+    def __init__(self, rule: _Rule, came: Callable[[], HopEvent | None], *, comes: bool) -> None:
+        self.comes = comes
+        self._rule = rule
+        self._came = came
 
     def prepare(self) -> None:
         self._rule.arm()
@@ -61,7 +63,7 @@ class LoseTrigger:
         return
 
     def poll(self) -> Hit | None:
-        frame = self._rule.wait_lost(0)
+        frame = self._came()
         return Hit(frame) if frame else None
 
     def release(self, *, deliver: bool) -> None:
@@ -74,71 +76,72 @@ class LoseTrigger:
         return self._rule.evidence()
 
 
-class FrameLose(Injection):
-    """One request or reply is lost."""
+class FrameAct(SingleInjection):
+    """Requests or replies are lost, refused or replaced; the proxy counts them."""
 
-    def __init__(self, fault: Lose, stage: Stage) -> None:
-        super().__init__(fault, stage, LoseTrigger(fault, stage))
+    def __init__(self, fault: Lose | Refuse | Replace, stage: Stage) -> None:
+        super().__init__(fault, stage, _acting(fault, stage))
 
     def _inject(self, hit: Hit) -> None:
         return
 
-    def _evidence(self) -> list[Evidence]:
+    def _evidence(self) -> Sequence[Evidence]:
         return []
 
 
-class DelayTrigger:
-    """Holds the request; `release` delivers it after its retry was answered, however long that takes at most."""
-
-    comes = False
-
-    def __init__(self, fault: Delay, stage: Stage) -> None:
-        self.rule = StepDelay(
-            stage.hops,
-            stage.stream,
-            id=stage.rule_id(),
-            lanes=stage.step_lanes(fault, fault.at),
-            step=fault.at.step,
-            n=fault.at.n,
+def _acting(fault: Lose | Refuse | Replace, stage: Stage) -> RuleTrigger:
+    at, hops, stream, rule_id = stage.step_at(fault.step), stage.hops, stage.stream, stage.rule_id()
+    if isinstance(fault, Lose):
+        lose = StepLose(
+            hops,
+            stream,
+            id=rule_id,
+            lanes=at.lanes,
+            links=at.links,
+            step=at.step,
+            when=at.when,
+            n=at.n,
+            times=fault.times,
+            connection=fault.connection,
         )
-
-    def prepare(self) -> None:
-        self.rule.arm()
-
-    def start(self) -> None:
-        return
-
-    def poll(self) -> Hit | None:
-        frame = self.rule.wait_held(0)
-        return Hit(frame) if frame else None
-
-    def release(self, *, deliver: bool) -> None:
-        return
-
-    def disarm(self) -> None:
-        self.rule.disarm()
-
-    def evidence(self) -> Evidence | None:
-        return self.rule.evidence()
+        return RuleTrigger(lose, lambda: lose.wait_lost(0), comes=at.comes)
+    answered = StepRefuse if isinstance(fault, Refuse) else StepReplace
+    rule = answered(
+        hops,
+        stream,
+        id=rule_id,
+        lanes=at.lanes,
+        links=at.links,
+        step=at.step,
+        n=at.n,
+        times=fault.times,
+        error=fault.code,
+    )
+    came = rule.wait_refused if isinstance(rule, StepRefuse) else rule.wait_replaced
+    return RuleTrigger(rule, lambda: came(0), comes=at.comes)
 
 
-class FrameDelay(Injection):
-    """One request reaches the broker after the client's retry of it was answered."""
+class FrameDelay(SingleInjection):
+    """One request reaches the broker after the client's retry of it was answered, however long that takes at most."""
 
     def __init__(self, fault: Delay, stage: Stage) -> None:
-        self._rule = DelayTrigger(fault, stage)
-        super().__init__(fault, stage, self._rule)
+        at = stage.step_at(fault.step)
+        rule = StepDelay(
+            stage.hops, stage.stream, id=stage.rule_id(), lanes=at.lanes, links=at.links, step=at.step, n=at.n
+        )
+        super().__init__(fault, stage, RuleTrigger(rule, lambda: rule.wait_held(0), comes=at.comes))
+        self._rule = rule
         self._for_s = fault.for_s
         self._delivered: Future[bool] | None = None
 
     def _inject(self, hit: Hit) -> None:
         self.busy = True
-        self._delivered = self._stage.helpers.submit(self._rule.rule.deliver_after_retry, self._for_s)
+        self._delivered = self._stage.helpers.submit(self._rule.deliver_after_retry, self._for_s)
 
     def _go_on(self) -> None:
         if self._delivered is not None and self._delivered.done():
             self.busy = False
             self._delivered.result()
 
-    def _evidence(self) -> list[Evidence]:
+    def _evidence(self) -> Sequence[Evidence]:
         return []

@@ -1,31 +1,46 @@
-"""Partitions and latency: something on links that lasts a while."""
+"""Partitions and toxics: something on links that lasts a while."""
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Protocol
 
-from faults import Detour, Evidence, LaneDetour, LaneLatency, LinkPartition, Toxics
-from harness.conductor.injections.base import Injection
+from faults import Bandwidth as LinkBandwidth
+from faults import Evidence, LaneDetour, LinkPartition, Way
+from faults import Latency as LinkLatency
+from faults import Reset as LinkReset
+from faults import Slicing as LinkSlicing
+from harness.conductor.injections.base import SingleInjection
 from harness.conductor.injections.stage import Stage
 from harness.conductor.triggers import Hit
-from harness.scenario.model import Latency, Partition
+from harness.scenario.model import AppTarget, Bandwidth, Latency, Partition, RoleTarget, Slicing, SlowLink
+
+_OPPOSITE: dict[Way, Way] = {"both": "both", "forward": "backward", "backward": "forward"}
 
 
-class _WindowInjection(Injection):
-    """Something on links that lasts a while."""
+class _LinkFault(Protocol):
+    def inject(self) -> None: ...
 
-    def __init__(self, fault: Partition | Latency, stage: Stage) -> None:
-        super().__init__(fault, stage)
-        self._for_s = fault.for_s
-        self._until = 0.0
+    def heal(self) -> None: ...
+
+    def evidence(self) -> Evidence: ...
+
+
+class _WindowInjection(SingleInjection):
+    """Something on links that lasts a while. What it consists of is decided when it acts."""
+
+    def __init__(self, fault: Partition | SlowLink, stage: Stage) -> None:
+        self._length = stage.lasting(fault.for_s, fault.until)
+        super().__init__(fault, stage, lasting=self._length)
+        self._parts: Sequence[_LinkFault] = ()
 
     def _inject(self, hit: Hit) -> None:
         self.busy = True
-        self._until = time.monotonic() + self._for_s
-        for part in self._parts():
+        self._parts = self._made()
+        for part in self._parts:
             part.inject()
+        self._length.begin()
         self._trigger.release(deliver=self._delivers)
 
     @property
@@ -33,21 +48,23 @@ class _WindowInjection(Injection):
         """What becomes of the frame that was held at the beginning."""
         return True
 
-    def _go_on(self) -> None:
-        if time.monotonic() >= self._until:
-            self._heal()
-
     def _heal(self) -> None:
-        if self.fired:
-            for part in self._parts():
-                part.heal()
+        for part in self._parts:
+            part.heal()
         self.busy = False
 
     @abstractmethod
-    def _parts(self) -> Sequence[LinkPartition | LaneLatency]: ...
+    def _made(self) -> Sequence[_LinkFault]: ...
 
-    def _evidence(self) -> list[Evidence]:
-        return [part.evidence() for part in self._parts()]
+    def _evidence(self) -> Sequence[Evidence]:
+        return [part.evidence() for part in self._parts]
+
+    def _any_is_enough(self) -> Sequence[Evidence]:
+        """An idle link shows nothing, and is hit all the same: one that was not idle proves it for all."""
+        parts = [part.evidence() for part in self._parts]
+        if any(part.bit for part in parts):
+            return [Evidence(fired=part.fired, bit=True, facts=part.facts) for part in parts]
+        return parts
 
 
 class LinkCut(_WindowInjection):
@@ -55,60 +72,64 @@ class LinkCut(_WindowInjection):
 
     def __init__(self, fault: Partition, stage: Stage) -> None:
         super().__init__(fault, stage)
-        there, back = stage.hop_names(*fault.between)
-        opposite = {"both": "both", "forward": "backward", "backward": "forward"}[fault.way]
-        self._cuts = [
-            LinkPartition(stage.hops, names, way=way, how=fault.how)  # type: ignore[arg-type]
-            for names, way in ((there, fault.way), (back, opposite))
-            if names
-        ]
-
-        self._refuses = fault.how == "refuse"
+        self._fault = fault
 
     @property
     def _delivers(self) -> bool:
-        return not self._refuses  # its connection is closed with the others: it is lost with them
+        return self._fault.how == "withhold"  # else its connection is closed with the others: it is lost with them
 
-    def _parts(self) -> Sequence[LinkPartition]:
-        return self._cuts
-
-    def _evidence(self) -> list[Evidence]:
-        parts = [part.evidence() for part in self._cuts]
-        if any(part.bit for part in parts):  # an idle direction withholds nothing, and the link is cut all the same
-            return [Evidence(fired=part.fired, bit=True, facts=part.facts) for part in parts]
-        return parts
-
-
-class LaneSlow(_WindowInjection):
-    """Latency through Toxiproxy, led there before the app connects."""
-
-    def __init__(self, fault: Latency, stage: Stage) -> None:
-        super().__init__(fault, stage)
-        toxics = Toxics(stage.environment.proxy_url)
-        instances = stage.processes.of(fault.target.app, fault.target.instance)
-        self._detours = [
-            LaneDetour(stage.hops, toxics, instance.lane.name, _detours(stage, instance.lane.index))
-            for instance in instances
+    def _made(self) -> Sequence[LinkPartition]:
+        there, back = self._stage.reach.hops_between(*self._fault.between)
+        way: Way = self._fault.way
+        return [
+            LinkPartition(self._stage.hops, names, way=each, how=self._fault.how)
+            for names, each in ((there, way), (back, _OPPOSITE[way]))
+            if names
         ]
-        self._latencies = [LaneLatency(detour, fault.delay_ms, fault.jitter_ms) for detour in self._detours]
 
-    def prepare(self) -> None:
-        for detour in self._detours:
-            detour.prepare()
-        super().prepare()
+    def _evidence(self) -> Sequence[Evidence]:
+        return self._any_is_enough()
 
-    def _parts(self) -> Sequence[LaneLatency]:
-        return self._latencies
+
+class LinkSlow(_WindowInjection):
+    """A toxic, on ways that lead through Toxiproxy since before the apps connected."""
+
+    def __init__(self, fault: SlowLink, stage: Stage) -> None:
+        super().__init__(fault, stage)
+        self._fault = fault
+        self._toxic_name = f"{fault.kind}.{stage.rule_id()}"
+
+    def _prepare(self) -> None:
+        for lane, names in self._stage.reach.lanes_to(self._fault.target).items():
+            self._stage.detours.prepare(lane, names)
+        super()._prepare()
+
+    def _made(self) -> Sequence[_LinkFault]:
+        return [self._toxic(self._stage.detours.view(lane, names)) for lane, names in self._lanes().items() if names]
+
+    def _lanes(self) -> dict[int, list[str]]:
+        target = self._fault.target
+        if not isinstance(target, RoleTarget):
+            return self._stage.reach.lanes_to(target)
+        leading = f"/broker-{self._stage.reach.node_of(target)}"
+        found = self._stage.reach.lanes_to(target)
+        return {lane: [name for name in names if name.endswith(leading)] for lane, names in found.items()}
+
+    def _toxic(self, detour: LaneDetour) -> _LinkFault:
+        match self._fault:
+            case Latency(delay_ms=delay_ms, jitter_ms=jitter_ms):
+                return LinkLatency(detour, delay_ms, jitter_ms, name=self._toxic_name)
+            case Bandwidth(rate_kb_s=rate):
+                return LinkBandwidth(detour, rate, name=self._toxic_name)
+            case Slicing(size=size, delay_ms=delay_ms):
+                return LinkSlicing(detour, size, delay_ms, name=self._toxic_name)
+            case _:
+                return LinkReset(detour, self._stage.stream, name=self._toxic_name)
+
+    def _evidence(self) -> Sequence[Evidence]:
+        if isinstance(self._fault.target, AppTarget):
+            return super()._evidence()
+        return self._any_is_enough()
 
     def clear(self) -> None:
-        for detour in self._detours:
-            detour.remove()
-
-
-def _detours(stage: Stage, lane: int) -> list[Detour]:
-    topology = stage.environment.topology
-    hops = {node: topology.lane_hop(lane, node) for node in topology.node_ids}
-    return [
-        Detour(hop=hop.name, listen=str(topology.toxic_address(lane, node)), upstream=str(hop.upstream))
-        for node, hop in hops.items()
-    ]
+        self._stage.detours.remove()

@@ -3,80 +3,97 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from faults import EventStream, HopClient
+from faults import EventStream, HopClient, Toxics
+from harness.conductor.injections.detours import Detours
+from harness.conductor.injections.reach import Reach
+from harness.conductor.names import Names
 from harness.conductor.processes import Processes
-from harness.conductor.triggers import AckTrigger, StepTrigger, TimeTrigger, Trigger
+from harness.conductor.triggers import (
+    AckTrigger,
+    FaultTrigger,
+    Lasting,
+    Moment,
+    StepAt,
+    StepTrigger,
+    TimeTrigger,
+    Trigger,
+    WatchTrigger,
+)
 from harness.environment import Environment
-from harness.scenario.model import Acked, AfterSeconds, AppTarget, AtStep, BrokerTarget, End, Fault
+from harness.ledger.reader import AckCounter
+from harness.scenario.model import Acked, AfterFault, AfterSeconds, AppTarget, AtStep, BrokerTarget, Scenario
+from harness.scenario.model import Trigger as Said
 
 
 @dataclass(slots=True)
 class Stage:
-    """What the faults of one repeat act on."""
+    """What the faults of one repeat act on.
+
+    Args:
+        folder: Of the repeat.
+        helpers: For what must wait while the repeat goes on.
+        faults: The named faults of the repeat, filled in once they are all made.
+    """
 
     environment: Environment
     hops: HopClient
     stream: EventStream
     processes: Processes
+    scenario: Scenario
+    names: Names
     folder: Path
-    rules: str
-    """Prefix of rule ids, unique among all repeats that use the proxy."""
     helpers: ThreadPoolExecutor
-    """For what must wait while the repeat goes on."""
+    faults: dict[str, Moment] = field(default_factory=dict)
     armed: int = 0
+    detours: Detours = field(init=False)
+    reach: Reach = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.detours = Detours(self.environment.topology, self.hops, Toxics(self.environment.proxy_url))
+        self.reach = Reach(self.environment, self.processes, self.scenario, self.names)
 
     def rule_id(self) -> str:
+        """Unique among all repeats that use the proxy."""
         self.armed += 1
-        return f"{self.rules}.{self.armed}"
+        return f"{self.names.suffix}.{self.armed}"
 
-    def lanes(self, app: str, instance: int | None = None) -> list[str]:
-        return [instance.lane.name for instance in self.processes.of(app, instance)]
+    # -- when --------------------------------------------------------------------------------------------------------
 
-    def trigger(self, fault: Fault) -> Trigger:
-        at = fault.at
+    def trigger(self, at: Said) -> Trigger:
+        """What a fault's `at` waits for: a step is held."""
+        if isinstance(at, AtStep):
+            return StepTrigger(self.hops, self.stream, self.rule_id(), self.step_at(at))
+        return self._unheld(at)
+
+    def lasting(self, for_s: float, until: Said | None) -> Lasting:
+        """What a fault's `for` and `until` say: a step is only watched."""
+        if until is None:
+            return Lasting(for_s)
+        if isinstance(until, AtStep):
+            watched = WatchTrigger(self.hops, self.stream, self.rule_id(), self.step_at(until))
+            return Lasting(for_s, watched, str(until))
+        return Lasting(for_s, self._unheld(until), str(until))
+
+    def _unheld(self, at: Acked | AfterFault | AfterSeconds) -> Trigger:
         if isinstance(at, AfterSeconds):
             return TimeTrigger(at.seconds)
         if isinstance(at, Acked):
-            return AckTrigger(at.count, self.folder / "ledger", at.app)
-        return StepTrigger(
-            self.hops,
-            self.stream,
-            rule=self.rule_id(),
-            lanes=self.step_lanes(fault, at),
-            step=at.step,
-            when=at.when,
-            n=at.n,
-        )
+            place = self.scenario.apps[at.app].target
+            return AckTrigger(at.count, AckCounter(self.folder / "ledger", at.app, instance=at.instance, place=place))
+        return FaultTrigger(partial(self.faults.__getitem__, at.fault), at.seconds, over=at.over)
 
-    def step_lanes(self, fault: Fault, at: AtStep) -> list[str]:
-        """An instance that is the target counts alone; else all instances of the app whose step it is."""
-        assert at.app is not None
-        own = [target.instance for target in fault.apps if target.app == at.app]
-        return self.lanes(at.app, own[0] if own else None)
-
-    def hop_names(self, first: End, second: End) -> tuple[list[str], list[str]]:
-        """The hops between two ends: those whose requests go first → second, and those that go the other way."""
-        topology = self.environment.topology
-        nodes = list(topology.node_ids)
-        if isinstance(first, AppTarget):
-            lanes = [instance.lane.index for instance in self.processes.of(first.app, first.instance)]
-            targets = nodes if second == "brokers" else [_node(second)]
-            return [topology.lane_hop(lane, node).name for lane in lanes for node in targets], []
-        if isinstance(second, AppTarget):
-            backward, _ = self.hop_names(second, first)
-            return [], backward
-        sources = nodes if first == "brokers" else [_node(first)]
-        targets = nodes if second == "brokers" else [_node(second)]
-        pairs = [(a, b) for a in sources for b in targets if a != b]
-        return (
-            [name for a, b in pairs for name in topology.link_hop_names(a, b)],
-            [name for a, b in pairs for name in topology.link_hop_names(b, a)],
-        )
-
-
-def _node(end: End) -> int:
-    assert isinstance(end, BrokerTarget)
-    return end.node
+    def step_at(self, at: AtStep) -> StepAt:
+        """A scenario's step as the hops know it."""
+        step = self.names.step(at.step)
+        actor = at.actor
+        if isinstance(actor, AppTarget):
+            lanes = [instance.lane.name for instance in self.processes.of(actor.app, actor.instance)]
+            return StepAt(step=step, when=at.when, n=at.n, lanes=lanes)
+        nodes = self.environment.topology.node_ids
+        askers = [actor.node] if isinstance(actor, BrokerTarget) else list(nodes)
+        links = [f"{asker}-{other}" for asker in askers for other in nodes if asker != other]
+        return StepAt(step=step, when=at.when, n=at.n, links=links)

@@ -20,7 +20,9 @@ import psycopg
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
-from faults.hops import At, Ending, HopClient, Rule
+from faults.hops import HopClient
+from faults.messages import Action, At, Ending, Rule
+from harness.apps.config import Write
 from harness.apps.tables import create_table_sql
 from harness.audit import audit
 from harness.collect import Observer, collect
@@ -30,6 +32,7 @@ from harness.environment import Environment, Lane
 from harness.model import Audit, Place
 from harness.scenario.model import Topic
 from harness.scenario.strict import PropertyValue
+from harness.services import Resources, address
 from harness.spawning import spawn
 
 APP_S = 30.0
@@ -37,14 +40,16 @@ CLIENTS = ("kafka-python", "confluent-kafka")
 RECORDS = 20
 ALL = [f"producer-{n:06d}" for n in range(RECORDS)]
 ORDERS, INVOICES, TABLE = "orders", "invoices", "invoices_seen"
+BILLING, OUTBOX = "billing", "outbox"
 
 
 class Bench:
-    """producer → orders → processor → invoices → sink → invoices_seen; use it as a context manager.
+    """producer → orders → processor (→ billing) → invoices → sink → table or outbox; use it as a context manager.
 
     Args:
-        upsert: Whether the table's id is unique.
-        with_table: Whether there is a sink at all.
+        table: How the sink writes its table; None when there is none.
+        billing: Whether the service that the processor calls heeds idempotency keys; None when there is none.
+        outbox: Whether the sink writes e-mails.
         invoices: Topic properties of the invoices.
     """
 
@@ -54,8 +59,9 @@ class Bench:
         folder: Path,
         *,
         partitions: int = 2,
-        upsert: bool = False,
-        with_table: bool = False,
+        table: Write | None = None,
+        billing: bool | None = None,
+        outbox: bool = False,
         invoices: Mapping[str, PropertyValue] | None = None,
     ) -> None:
         self.environment = environment
@@ -68,8 +74,10 @@ class Bench:
             self.orders: Topic(partitions=partitions),
             self.invoices: Topic(partitions=partitions, config=invoices or {}),
         }
-        self._upsert = upsert
-        self._with_table = with_table
+        self._table = table
+        self._billing = billing
+        self._outbox = outbox
+        self.billing, self.outbox = f"{BILLING}.{self.suffix}", f"{OUTBOX}.{self.suffix}"
         self._lanes: dict[str, Lane] = {}
         self._incarnations: dict[str, int] = {}
         self._running: list[subprocess.Popen[bytes]] = []
@@ -94,11 +102,12 @@ class Bench:
             self._cleanup.callback(self.observer.close)
             self._cleanup.callback(self.observer.delete_topics, self.topics)
             self.observer.create_topics(self._topics)
-            if self._with_table:
+            self._make_services()
+            if self._table:
                 self._cleanup.callback(self.execute, "DROP SCHEMA IF EXISTS {schema} CASCADE")
                 self.execute("CREATE SCHEMA {schema}")
                 with psycopg.connect(self.dsn, autocommit=True) as connection:
-                    connection.execute(create_table_sql(TABLE, upsert=self._upsert))
+                    connection.execute(create_table_sql(TABLE, self._table))
             for name in ("ledger", "apps"):
                 (self.folder / name).mkdir()
             self._cleanup.callback(self._end)
@@ -107,6 +116,19 @@ class Bench:
 
     def __exit__(self, *_: object) -> None:
         self._cleanup.close()
+
+    def _make_services(self) -> None:
+        wanted = {"rest": self._billing is not None, "smtp": self._outbox}
+        for service in (name for name, want in wanted.items() if want):
+            resource, resources = self._resource(service)
+            self.environment.start(service)
+            self._cleanup.callback(resources.delete, resource)
+            resources.create(resource, idempotency=bool(self._billing and service == "rest"))
+
+    def _resource(self, service: str) -> tuple[str, Resources]:
+        if service == "rest":
+            return self.billing, Resources(self.environment.rest_url)
+        return self.outbox, Resources(self.environment.mail_url)
 
     @property
     def dsn(self) -> str:
@@ -143,7 +165,7 @@ class Bench:
             "state": str(self.folder / "apps"),
             "batch": 5,
             "batch_wait_s": 0.3,
-            **self._ends(app),
+            **self._ends(app, self.lane(name)),
             **config,
         }
         if full.get("commit") == "in_transaction":
@@ -154,15 +176,20 @@ class Bench:
         self._running.append(process)
         return process
 
-    def _ends(self, app: str) -> dict[str, Any]:
+    def _ends(self, app: str, lane: Lane) -> dict[str, Any]:
         orders = {"place": ORDERS, "topic": self.orders}
         invoices = {"place": INVOICES, "topic": self.invoices}
         if app == "producer":
             return {"to": orders, "records": RECORDS, "keys": 12, "seed": 7}
         if app == "processor":
-            return {"from": orders, "to": invoices, "group": self.group(app)}
-        table = {"place": TABLE, "name": TABLE}
-        return {"from": invoices, "group": self.group(app), "dsn": self.dsn, "table": table}
+            url = {"place": BILLING, "url": f"{lane.rest_url}/{self.billing}"}
+            called = None if self._billing is None else url
+            return {"from": orders, "to": invoices, "group": self.group(app), "calls": called}
+        ends = {"from": invoices, "group": self.group(app)}
+        if self._outbox:
+            return {**ends, "mailbox": {"place": OUTBOX, "smtp": lane.smtp, "to": address(self.outbox)}}
+        dsn = psycopg.conninfo.make_conninfo(lane.postgres_dsn, options=f"-csearch_path={self.schema}")
+        return {**ends, "dsn": dsn, "table": {"place": TABLE, "name": TABLE}, "write": self._table}
 
     @property
     def log(self) -> Path:
@@ -201,6 +228,8 @@ class Bench:
             places=self.places(),
             out=self.folder,
             deadline_s=30.0,
+            rest_url=self.environment.rest_url,
+            mail_url=self.environment.mail_url,
         )
 
     def places(self) -> list[Place]:
@@ -214,17 +243,14 @@ class Bench:
             views.append(
                 Place(**topic, **of_invoices, upstream=ORDERS, group=self.group("processor"))  # type: ignore[arg-type]
             )
-        if self._with_table:
-            views.append(
-                Place(
-                    name=TABLE,
-                    kind="table",
-                    resource=f"{self.schema}.{TABLE}",
-                    upstream=INVOICES,
-                    group=self.group("sink"),
-                    writers=("sink",),
-                )
-            )
+        into_billing = {"upstream": ORDERS, "group": self.group("processor"), "writers": ("processor",)}
+        from_sink = {"upstream": INVOICES, "group": self.group("sink"), "writers": ("sink",)}
+        if self._table:
+            views.append(Place(name=TABLE, kind="table", resource=f"{self.schema}.{TABLE}", **from_sink))  # type: ignore[arg-type]
+        if self._billing is not None:
+            views.append(Place(name=BILLING, kind="service", resource=self.billing, **into_billing))  # type: ignore[arg-type]
+        if self._outbox:
+            views.append(Place(name=OUTBOX, kind="mailbox", resource=self.outbox, **from_sink))  # type: ignore[arg-type]
         return views
 
     def audit(self) -> Audit:
@@ -236,8 +262,13 @@ class Bench:
 
     def ids(self, place: str, *statuses: str | None) -> list[str]:
         """Ids of a place's records, sorted; only those of batches with one of these statuses (None: rows)."""
-        lines = [line for line in self.lines(place) if "id" in line]
+        lines = [line for line in self.lines(place) if "id" in line and "history" not in line]
         return sorted(id_ for line in lines if not statuses or line.get("status") in statuses for id_ in line["id"])
+
+    def rows(self, place: str, number: str = "row") -> list[dict[str, Any]]:
+        """Rows, calls or messages (or with `history`, a table's writes), one mapping each."""
+        lines = [line for line in self.lines(place) if number in line]
+        return [dict(zip(line, row, strict=True)) for line in lines for row in zip(*line.values(), strict=True)]
 
     def exact(self, place: str, wanted: Collection[str]) -> tuple[int, int]:
         """(too many, missing): of the records that a read_committed reader gets, as against one of each."""
@@ -256,10 +287,10 @@ class Bench:
         group = self.group(app)
         return len(admin.describe_consumer_groups([group])[group].result(10).members)
 
-    def fill_invoices(self, client: str) -> None:
+    def fill_invoices(self, client: str, **config: Any) -> None:
         """Records among the invoices, written by a producer: for a sink alone."""
-        config = {"to": {"place": INVOICES, "topic": self.invoices}}
-        self.finish(self.start("producer", client, **config))
+        into = {"place": INVOICES, "topic": self.invoices}
+        self.finish(self.start("producer", client, to=into, **config))
 
     def aborted_by_successor(self) -> bool:
         """Whether a transaction of the processor that was open has been aborted."""
@@ -332,6 +363,8 @@ class Step:
         apps: `processor-1`: app and instance.
         match: Alternatives, as a rule of the proxy has them.
         nth: Which matching request, counted over the apps from now on.
+        lose: Lose it, and what becomes of the connection then; by default it is held.
+        error: Answer this instead: without forwarding it, or at the reply.
     """
 
     def __init__(
@@ -343,7 +376,9 @@ class Step:
         at: At = "request",
         nth: int = 1,
         lose: Ending | None = None,
+        error: str | None = None,
     ) -> None:
+        answered: Action = "refuse" if at == "request" else "replace"
         self._hops = HopClient(bench.environment.proxy_url)
         self._rule = Rule(
             id=f"test-{secrets.token_hex(3)}",
@@ -351,8 +386,9 @@ class Step:
             match=match,
             at=at,
             nth=nth,
-            action="lose" if lose else "hold",
+            action=answered if error else "lose" if lose else "hold",
             connection=lose,
+            error=error,
         )
 
     def __enter__(self) -> Self:
@@ -367,7 +403,7 @@ class Step:
         deadline = time.monotonic() + APP_S
         while time.monotonic() < deadline:
             for event in self._hops.events(wait_ms=100):
-                if event.rule == self._rule.id and event.kind in ("held", "lost"):
+                if event.rule == self._rule.id and event.kind in ("held", "lost", "refused", "replaced"):
                     return event.hold or 0
         raise AssertionError(f"{self._rule.match} did not come within {APP_S:g} s")
 

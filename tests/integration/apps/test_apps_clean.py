@@ -15,11 +15,11 @@ from tests.integration.apps.bench import ALL, Bench, batches, found, side_by_sid
     [("before_write", "insert"), ("after_write", "insert"), ("in_transaction", "upsert")],
 )
 def test_everything_arrives_once(environment: Environment, tmp_path: Path, commit: str, write: str) -> None:
-    with side_by_side(environment, tmp_path, with_table=True, upsert=write == "upsert") as benches:
+    with side_by_side(environment, tmp_path, table=write) as benches:
         running = {
             client: [
                 bench.start("processor", client, commit=commit),
-                bench.start("sink", client, write=write),
+                bench.start("sink", client),
             ]
             for client, bench in benches.items()
         }
@@ -53,10 +53,17 @@ def check_exact(bench: Bench, client: str, commit: str) -> None:
     assert inside == ({f"processor-1.{bench.suffix}"} if commit == "in_transaction" else {""})
 
 
-def test_a_second_instance_takes_over_its_share(environment: Environment, tmp_path: Path) -> None:
-    """What a rebalance takes away in mid-batch is done by its next owner, by nobody else, and nothing twice."""
-    strategy = {"partition.assignment.strategy": "cooperative-sticky"}
-    config = {"commit": "in_transaction", "batch": 50, "batch_wait_s": 1.0, "consumer": strategy}
+@pytest.mark.parametrize("strategy", ["cooperative-sticky", "range"])
+@pytest.mark.parametrize("commit", ["in_transaction", "after_write"])
+def test_a_second_instance_takes_over_its_share(
+    environment: Environment, tmp_path: Path, strategy: str, commit: str
+) -> None:
+    """What a rebalance takes away in mid-batch is done by its next owner, by nobody else, and nothing twice.
+
+    First one instance, then two; then the first leaves.
+    """
+    consumer = {"partition.assignment.strategy": strategy}
+    config = {"commit": commit, "batch": 50, "batch_wait_s": 1.0, "consumer": consumer}
     with side_by_side(environment, tmp_path, partitions=4) as benches:
         first = {client: bench.start("processor", client, **config) for client, bench in benches.items()}
         for client, bench in benches.items():
@@ -68,9 +75,15 @@ def test_a_second_instance_takes_over_its_share(environment: Environment, tmp_pa
             bench.finish(bench.start("producer", client, records=120, keys=40))
         for client, bench in benches.items():
             bench.settle()
-            bench.stop(first[client], second[client])
+            bench.stop(first[client])
+            bench.finish(bench.start("producer", client, records=160, keys=40))
+        for client, bench in benches.items():
+            bench.settle()
+            bench.stop(second[client])
             assert bench.collect() == []
-            assert len(bench.ids("orders")) == 120
+            assert len(bench.ids("orders")) == 160
             assert bench.exact("invoices", bench.ids("orders")) == (0, 0), client
             assert list(batches(bench.ledger("processor", instance=2))), client
             assert any(line.get("note") == "rebalance" for line in bench.ledger("processor")), client
+            steps = (step for line in bench.ledger("processor", instance=2) for step in line.get("do", ()))
+            assert any(step.get("how") == "rebalance" for step in steps), client

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from faults.hops import At
+from faults.messages import At
+from harness.apps.config import Write
 from harness.environment import Environment
 from tests.integration.apps.bench import ALL, COMMIT, RECORDS, Bench, Step, batches, side_by_side, wait_until
 
 BATCH = 5  # the bench's
+WOKEN_S = 2.0
+"""A few heartbeats: a member that was paused has learnt that it is none any more."""
 
 
 def outcome(bench: Bench, place: str = "invoices") -> tuple[int, int]:
@@ -56,22 +61,22 @@ def test_a_processor_is_killed_in_mid_batch(
 
 def test_a_sink_is_killed_between_rows_and_offsets(environment: Environment, tmp_path: Path) -> None:
     """The rows of one batch are written, their offsets are not: they come once more."""
-    writes = {"kafka-python": "insert", "confluent-kafka": "upsert"}
+    writes: dict[str, Write] = {"kafka-python": "insert", "confluent-kafka": "upsert"}
     with ExitStack() as stack:
         benches, steps, killed, successors = {}, {}, {}, {}
         for client, write in writes.items():
             (tmp_path / client).mkdir()
-            bench = Bench(environment, tmp_path / client, partitions=1, with_table=True, upsert=write == "upsert")
+            bench = Bench(environment, tmp_path / client, partitions=1, table=write)
             benches[client] = stack.enter_context(bench)
             bench.fill_invoices(client)
             steps[client] = stack.enter_context(Step(bench, ["sink-1"], COMMIT, nth=2))
-            killed[client] = bench.start("sink", client, write=write)
+            killed[client] = bench.start("sink", client)
         for client, bench in benches.items():
             hold = steps[client].wait()
             killed[client].kill()
             killed[client].wait(10)
             steps[client].drop(hold)
-            successors[client] = bench.start("sink", client, write=writes[client])
+            successors[client] = bench.start("sink", client)
         for client, bench in benches.items():
             bench.settle()
             bench.stop(successors[client])
@@ -117,6 +122,44 @@ def test_a_zombie_is_fenced_and_works_on(environment: Environment, tmp_path: Pat
             aborted = [end for _, end in batches(bench.ledger("processor")) if end and end["outcome"] == "failed"]
             assert len(aborted) == 1, client
             assert len(bench.ids("invoices", "aborted")) == BATCH
+
+
+def test_a_zombie_that_asks_for_its_membership_too_late(environment: Environment, tmp_path: Path) -> None:
+    """Asked for after it woke up, the group metadata of kafka-python names no member, and fences nobody.
+
+    It commits the offsets of its old batch over its heir's, so what came after that batch is done again, too.
+    confluent-kafka still gives that of the time when it was a member.
+    """
+    # Whoever wakes up must find the reply that it was waiting for.
+    patient = {"kafka-python": "request.timeout.ms", "confluent-kafka": "socket.timeout.ms"}
+    with side_by_side(environment, tmp_path, partitions=1) as benches, ExitStack() as stack:
+        zombies, heirs, steps, holds = {}, {}, {}, {}
+        configs: dict[str, dict[str, Any]] = {
+            client: {
+                "commit": "in_transaction",
+                "group_metadata": "at_commit",
+                "producer": {"transaction.timeout.ms": 60_000, patient[client]: 30_000},
+            }
+            for client in benches
+        }
+        for client, bench in benches.items():
+            bench.finish(bench.start("producer", client))
+            step = Step(bench, ["processor-1"], [{"api": "Produce"}], at="reply", nth=2)
+            steps[client] = stack.enter_context(step)
+            zombies[client] = bench.start("processor", client, **configs[client])
+        for client, bench in benches.items():
+            holds[client] = steps[client].wait()
+            zombies[client].send_signal(signal.SIGSTOP)
+            heirs[client] = bench.start("processor", client, instance=2, **configs[client])
+        for client, bench in benches.items():
+            wait_until(lambda bench=bench: RECORDS - bench.committed(0))
+            zombies[client].send_signal(signal.SIGCONT)
+        time.sleep(WOKEN_S)
+        for client, bench in benches.items():
+            steps[client].deliver(holds[client])
+            bench.settle()
+            bench.stop(heirs[client], zombies[client])
+            assert outcome(bench) == (RECORDS - BATCH if client == "kafka-python" else 0, 0), client
 
 
 def test_a_second_owner_of_a_transactional_id_ends_the_first(environment: Environment, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import secrets
 import time
 import zlib
@@ -135,8 +136,8 @@ def test_what_became_of_each_batch(environment: Environment, observer: Observer,
         ("commit", 3, None),
         ("aborted", [4, 5], ["aborted-0", "aborted-1"]),
         ("abort", 6, None),
+        ("plain", [8], ["behind-0"]),  # it does not wait for what is open before it
         ("open", [7], ["open-0"]),
-        ("plain", [8], ["behind-0"]),
     ]
     plain, committed, marker, aborted, *_ = found
     assert (plain["transactional"], committed["transactional"]) == (False, True)
@@ -230,7 +231,7 @@ def test_rows_in_the_order_of_insertion(environment: Environment, make: Make, tm
         connection.execute(f"CREATE SCHEMA {schema}")  # type: ignore[call-overload]
         try:
             with psycopg.connect(dsn, autocommit=True) as inside:
-                inside.execute(create_table_sql("seen", upsert=False))
+                inside.execute(create_table_sql("seen", "insert"))
                 row = (
                     "INSERT INTO seen (id, key, seq, src_topic, src_part, src_pos, writer)"
                     " VALUES (%s, %s, %s, %s, %s, %s, %s)"
@@ -242,7 +243,7 @@ def test_rows_in_the_order_of_insertion(environment: Environment, make: Make, tm
             (gone,) = read(environment, tmp_path, orders(topic), place, missing)
         finally:
             connection.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[call-overload]
-    header, line = lines(tmp_path / "sightings/seen.jsonl")
+    header, line, history = lines(tmp_path / "sightings/seen.jsonl")
     assert (header["kind"], header["whole"]) == ("table", True)
     assert line == {
         "row": [1, 2, 3],
@@ -252,5 +253,28 @@ def test_rows_in_the_order_of_insertion(environment: Environment, make: Make, tm
         "src": [["orders", 0, 17], ["strange", 1, 18], ["orders", 0, 17]],
         "writer": ["sink#1/1", "sink#1/2", "sink#1/2"],
     }
+    nothing = [None] * 3
+    row = line.pop("row")
+    assert history == {"history": row, **line, "over_id": nothing, "over_seq": nothing}
     assert gone.startswith('no could not be read whole: relation "a.b" does not exist')
     assert lines(tmp_path / "sightings/no.jsonl")[0]["whole"] is False
+
+
+def test_evidence_that_cannot_be_written_is_no_evidence(environment: Environment, make: Make, tmp_path: Path) -> None:
+    """With the kernel's limit of a file's size, which a write meets as it meets a full disk."""
+    topic = make()
+    sent = producer(environment)
+    for n in range(2000):
+        sent.produce(topic, str(n).encode(), headers={"eos.id": f"a-{n}"})
+    sent.flush(10)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(
+            EnvironmentFailedError, match=f"the evidence cannot be written in {tmp_path}: File too large"
+        ):
+            read(environment, tmp_path, orders(topic))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "sightings").glob("*.jsonl")) == []
+    assert read(environment, tmp_path, orders(topic)) == []

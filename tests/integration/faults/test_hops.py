@@ -16,6 +16,7 @@ from faults import (
     ProxyGoneError,
     ProxyRefusedError,
     Rule,
+    StepProtocol,
     known_steps,
     step_alternatives,
 )
@@ -96,8 +97,9 @@ def test_a_rule_that_could_never_fire_is_refused(hops: HopClient, rule: dict[str
     assert "POST /eos/rules" in str(refusal.value)
 
 
-def test_every_step_that_has_a_name_here_is_known_to_the_proxy(hops: HopClient) -> None:
-    match = [alternative for step in known_steps() for alternative in step_alternatives(step)]
+@pytest.mark.parametrize("protocol", ["kafka", "postgres", "http", "smtp"])
+def test_every_step_that_has_a_name_here_is_known_to_the_proxy(hops: HopClient, protocol: StepProtocol) -> None:
+    match = [alternative for step in known_steps(protocol) for alternative in step_alternatives(step)]
     hops.add_rule(Rule(id="all", lanes=["lane-0"], match=match, at="reply", action="note"))
     hops.remove_rule("all")
 

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import signal
 import socket
 import threading
 import time
@@ -19,7 +18,8 @@ from faults import (
     HealError,
     HopClient,
     LaneDetour,
-    LaneLatency,
+    Latency,
+    ProcessHandle,
     ProxyRefusedError,
     ToxicError,
     Toxics,
@@ -65,7 +65,7 @@ def round_trip_ms(lane: Lane) -> float:
 
 
 def test_the_delay_is_felt_by_the_client_and_measured_on_the_lane(detour: LaneDetour, lane: Lane) -> None:
-    latency = LaneLatency(detour, DELAY_MS)
+    latency = Latency(detour, DELAY_MS)
     assert round_trip_ms(lane) < DELAY_MS / 2
     latency.inject()
     assert round_trip_ms(lane) >= DELAY_MS
@@ -81,7 +81,7 @@ def test_the_delay_is_felt_by_the_client_and_measured_on_the_lane(detour: LaneDe
 
 
 def test_a_connection_that_was_there_before_the_delay_is_slow_too(detour: LaneDetour, lane: Lane) -> None:
-    latency = LaneLatency(detour, DELAY_MS, jitter_ms=DELAY_MS // 3)
+    latency = Latency(detour, DELAY_MS, jitter_ms=DELAY_MS // 3)
     with lane.connect() as client:
         client.ask(metadata(1))
         latency.inject()
@@ -93,7 +93,7 @@ def test_a_connection_that_was_there_before_the_delay_is_slow_too(detour: LaneDe
 
 
 def test_a_delayed_reply_goes_on_at_the_heal(detour: LaneDetour, lane: Lane) -> None:
-    latency = LaneLatency(detour, 30_000)
+    latency = Latency(detour, 30_000)
     with lane.connect() as client:
         client.ask(metadata(1))
         latency.inject()
@@ -109,7 +109,7 @@ def test_who_connected_before_the_detour_escapes_it_and_is_found_out(lane: Lane,
     with lane.connect() as early:
         early.ask(metadata(1))
         detour.prepare()
-        latency = LaneLatency(detour, DELAY_MS)
+        latency = Latency(detour, DELAY_MS)
         latency.inject()
         early.ask(metadata(2))
         latency.heal()
@@ -121,7 +121,7 @@ def test_who_connected_before_the_detour_escapes_it_and_is_found_out(lane: Lane,
 
 
 def test_a_delay_that_nobody_felt_is_no_bite(detour: LaneDetour) -> None:
-    latency = LaneLatency(detour, DELAY_MS)
+    latency = Latency(detour, DELAY_MS)
     assert latency.evidence().why == "the latency was never injected"
     latency.heal()
     latency.inject()
@@ -145,7 +145,7 @@ def test_a_delay_that_nobody_felt_is_no_bite(detour: LaneDetour) -> None:
 def test_a_toxic_that_somebody_changed_meanwhile_is_no_bite(
     detour: LaneDetour, lane: Lane, eosproxy: EosProxy, meddle: Callable[[str, str], object], complaint: str
 ) -> None:
-    latency = LaneLatency(detour, DELAY_MS)
+    latency = Latency(detour, DELAY_MS)
     latency.inject()
     round_trip_ms(lane)
     assert latency.evidence().bit
@@ -155,7 +155,7 @@ def test_a_toxic_that_somebody_changed_meanwhile_is_no_bite(
 
 
 def test_a_lane_has_one_detour_and_a_second_leaves_it_alone(detour: LaneDetour, lane: Lane, toxics: Toxics) -> None:
-    latency = LaneLatency(detour, DELAY_MS)
+    latency = Latency(detour, DELAY_MS)
     second = detour_of(lane, toxics)
     with pytest.raises(ProxyRefusedError, match="already exists") as refusal:
         second.prepare()
@@ -164,8 +164,8 @@ def test_a_lane_has_one_detour_and_a_second_leaves_it_alone(detour: LaneDetour, 
     latency.inject()
     assert round_trip_ms(lane) >= DELAY_MS
     with pytest.raises(ProxyRefusedError, match="already exists"):
-        LaneLatency(detour, 5).inject()
-    other = LaneLatency(detour, DELAY_MS, name="more")
+        Latency(detour, 5).inject()
+    other = Latency(detour, DELAY_MS, name="more")
     other.inject()
     assert round_trip_ms(lane) >= 2 * DELAY_MS
     other.heal()
@@ -188,7 +188,7 @@ def test_a_detour_that_cannot_be_made_leaves_nothing(lane: Lane, toxics: Toxics)
 
 
 def test_a_delay_without_a_detour_is_refused(lane: Lane, toxics: Toxics) -> None:
-    latency = LaneLatency(detour_of(lane, toxics), DELAY_MS)
+    latency = Latency(detour_of(lane, toxics), DELAY_MS)
     with pytest.raises(ProxyRefusedError, match="proxy not found"):
         latency.inject()
     latency.heal()
@@ -234,7 +234,7 @@ def test_a_toxic_that_toxiproxy_accepts_but_does_not_apply_is_an_error(
     deceived, name = Toxics(meddler), f"deceived-{next(_names)}"
     deceived.create_proxy(name, free_address(), broker.address)
     with pytest.raises(ToxicError, match="is not what was asked for") as error:
-        deceived.add_latency(name, "slow", DELAY_MS)
+        deceived.add(name, "slow", "latency", {"latency": DELAY_MS, "jitter": 0})
     assert json.dumps(DELAY_MS) in str(error.value)
     assert toxics.toxics(name) == []
     toxics.remove_proxy(name)
@@ -243,7 +243,7 @@ def test_a_toxic_that_toxiproxy_accepts_but_does_not_apply_is_an_error(
 def test_a_toxic_is_listed_until_it_is_removed(toxics: Toxics, broker: Broker) -> None:
     name = f"listed-{next(_names)}"
     toxics.create_proxy(name, free_address(), broker.address)
-    toxics.add_latency(name, "slow", DELAY_MS, 5, "upstream")
+    toxics.add(name, "slow", "latency", {"latency": DELAY_MS, "jitter": 5}, "upstream")
     assert toxics.toxics(name) == ["slow"]
     toxics.check(name)
     toxics.remove_toxic(name, "slow")
@@ -258,7 +258,7 @@ def test_a_proxy_wedged_by_a_client_that_does_not_read_is_made_anew(start_proxy:
     lane = make_lane(hops, "lane-1", broker)
     detour = detour_of(lane, toxics)
     detour.prepare()
-    latency = LaneLatency(detour, DELAY_MS)
+    latency = Latency(detour, DELAY_MS)
     with stalled_client(lane):
         began = time.monotonic()
         latency.inject()
@@ -276,8 +276,8 @@ def test_a_proxy_that_hangs_is_an_error_in_time(start_proxy: StartProxy, broker:
     lane = make_lane(hops, "lane-1", broker)
     detour = detour_of(lane, toxics)
     detour.prepare()
-    latency = LaneLatency(detour, DELAY_MS)
-    proxy.process.send_signal(signal.SIGSTOP)
+    latency = Latency(detour, DELAY_MS)
+    assert ProcessHandle.of(proxy.process.pid).pause().bit
     began = time.monotonic()
     with pytest.raises(ToxicError, match=r"is wedged .* cannot be made anew .*start eosproxy again"):
         latency.inject()

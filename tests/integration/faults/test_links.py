@@ -93,7 +93,12 @@ def test_a_link_refuses_and_accepts_again(cut: Cut, lane: Lane) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "why"), [("withhold", "not a byte was sent on these links"), ("refuse", "no connection was open")]
+    ("how", "why"),
+    [
+        ("withhold", "not a byte was sent on these links"),
+        ("refuse", "no connection was open"),
+        ("reset", "nobody tried to connect"),
+    ],
 )
 def test_a_cut_that_nobody_felt_is_no_bite(cut: Cut, how: str, why: str) -> None:
     partition = cut(how=how)
@@ -203,3 +208,32 @@ def test_a_stalled_client_does_not_hold_up_a_cut_or_its_heal(cut: Cut, lane: Lan
         partition.inject()
         partition.heal()
         assert time.monotonic() - began < 1
+
+
+def test_a_link_resets_whoever_comes_and_counts_them(cut: Cut, lane: Lane) -> None:
+    partition = cut(how="reset")
+    upstream = lane.state().upstream
+    with lane.connect() as client:
+        client.ask(metadata(1))
+        partition.inject()
+        with pytest.raises(LostConnectionError, match="closed"):
+            client.answer()
+    with pytest.raises((LostConnectionError, ConnectionResetError)), lane.connect() as client:
+        client.ask(metadata(2))
+    evidence = partition.evidence()
+    assert (evidence.bit, evidence.facts["connections_closed"], evidence.facts["connections_reset"]) == (True, 1, 1)
+    partition.heal()
+    assert lane.state().upstream == upstream
+    with lane.connect() as client:
+        assert client.ask(metadata(3)) == 3
+    assert not lane.broker.saw(2)
+
+
+def test_where_no_connection_is_open_a_reset_can_be_proved(cut: Cut, lane: Lane) -> None:
+    partition = cut(how="reset")
+    partition.inject()
+    with pytest.raises((LostConnectionError, ConnectionResetError)), lane.connect() as client:
+        client.ask(metadata(1))
+    partition.heal()
+    evidence = partition.evidence()
+    assert (evidence.bit, evidence.facts["connections_closed"], evidence.facts["connections_reset"]) == (True, 0, 1)

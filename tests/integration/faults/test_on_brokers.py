@@ -7,27 +7,41 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 from kafka import KafkaProducer
 
 from faults import (
-    Detour,
+    ALL,
+    Bandwidth,
     EventStream,
     HopClient,
+    How,
     LaneDetour,
-    LaneLatency,
+    Latency,
     LinkPartition,
     ProcessHandle,
+    Reset,
     Rule,
+    Slicing,
     StepDelay,
     StepLose,
+    StepRefuse,
+    StepReplace,
     StepRule,
-    Toxics,
+)
+from tests.integration.faults.kafka_clients import (
+    ACK_S,
+    in_sync,
+    metadata_of,
+    node_of,
+    producer,
+    sent,
+    stored,
+    transactional,
 )
 from tests.integration.faults.peers import until
 
@@ -35,7 +49,6 @@ if TYPE_CHECKING:
     from harness.environment import Environment, Lane
 
 HELD_S = 15.0
-ACK_S = 30.0
 DELAY_MS = 150
 
 _ids = itertools.count(1)
@@ -47,104 +60,8 @@ def hops(environment: Environment) -> HopClient:
     return HopClient(environment.proxy_url)
 
 
-@pytest.fixture
-def app(environment: Environment) -> Iterator[Lane]:
-    """A lane of the cluster."""
-    lane = environment.lease_lane()
-    yield lane
-    environment.release_lane(lane)
-
-
-@pytest.fixture
-def admin(environment: Environment) -> AdminClient:
-    return AdminClient({"bootstrap.servers": environment.bootstrap_direct})
-
-
-@pytest.fixture
-def topic(admin: AdminClient) -> Iterator[str]:
-    """One partition, three replicas, all in sync."""
-    name = f"faults-{uuid.uuid4().hex[:8]}"
-    admin.create_topics([NewTopic(name, 1, 3, config={"min.insync.replicas": "1"})])[name].result(ACK_S)
-    assert until(lambda: len(in_sync(admin, name)) == 3, ACK_S)
-    yield name
-    admin.delete_topics([name])[name].result(ACK_S)
-
-
-@pytest.fixture
-def helper() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(1) as helper:
-        yield helper
-
-
 def rule_id() -> str:
     return f"test-{next(_ids)}-{uuid.uuid4().hex[:6]}"
-
-
-def metadata_of(admin: AdminClient, topic: str) -> Any:
-    return admin.list_topics(topic, timeout=10).topics[topic].partitions.get(0)
-
-
-def in_sync(admin: AdminClient, topic: str) -> list[int]:
-    partition = metadata_of(admin, topic)
-    return sorted(partition.isrs) if partition else []
-
-
-def producer(app: Lane, **more: Any) -> Producer:
-    return Producer({"bootstrap.servers": app.bootstrap, "enable.idempotence": True, "linger.ms": 0} | more)
-
-
-def transactional(app: Lane, **more: Any) -> Producer:
-    made = producer(app, **{"transactional.id": f"t-{uuid.uuid4().hex[:8]}"} | more)
-    made.init_transactions(ACK_S)
-    return made
-
-
-def sent(producer: Producer, topic: str, value: str) -> Callable[[float], str]:
-    """Sends; what it returns waits for the acknowledgement and gives `acked`, or the error's name, or `nothing`."""
-    outcome: list[str] = []
-
-    def delivered(error: KafkaError | None, _: Message) -> None:
-        outcome.append(error.name() if error else "acked")
-
-    producer.produce(topic, value, on_delivery=delivered)
-
-    def arrived() -> bool:
-        producer.poll(0)
-        return bool(outcome)
-
-    def wait(timeout_s: float) -> str:
-        return outcome[0] if until(arrived, timeout_s) else "nothing"
-
-    return wait
-
-
-def stored(environment: Environment, topic: str, isolation: str = "read_committed") -> list[str]:
-    """All values, read to the end past every hop."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": environment.bootstrap_direct,
-            "group.id": "reader",
-            "isolation.level": isolation,
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-        }
-    )
-    consumer.assign([TopicPartition(topic, 0, 0)])
-    values: list[str] = []
-    try:
-        while True:
-            message = consumer.poll(ACK_S)
-            assert message is not None, "the end of the topic was not reached"
-            if error := message.error():
-                assert error.code() == KafkaError._PARTITION_EOF
-                return values
-            values.append((message.value() or b"").decode())
-    finally:
-        consumer.close()
-
-
-def node_of(hop: str) -> int:
-    return int(hop.rpartition("-")[2])
 
 
 # -- processes ---------------------------------------------------------------------------------------------------
@@ -174,7 +91,7 @@ def test_a_broker_crashes_inside_a_commit(
     environment.mark_up(component)
     commit.result(2 * ACK_S)
     assert until(lambda: len(in_sync(admin, topic)) == 3, ACK_S)
-    assert stored(environment, topic) == ["once"]
+    assert stored(environment.bootstrap_direct, topic) == ["once"]
     assert rule.evidence().bit
 
 
@@ -191,7 +108,27 @@ def test_a_paused_broker_answers_nobody(environment: Environment, app: Lane, adm
     assert acknowledged(ACK_S) == "acked"
     assert (resumed.bit, resumed.why) == (True, "")
     assert resumed.facts["stopped_ms"] >= 1000
-    assert stored(environment, topic) == ["before", "during"]
+    assert stored(environment.bootstrap_direct, topic) == ["before", "during"]
+
+
+def test_a_stopped_broker_hands_over_what_it_leads(
+    environment: Environment, app: Lane, admin: AdminClient, topic: str
+) -> None:
+    client = producer(app)
+    assert sent(client, topic, "before")(ACK_S) == "acked"
+    leader = metadata_of(admin, topic).leader
+    component = f"broker {leader}"
+    environment.mark_down(component)
+    try:
+        evidence = ProcessHandle(*environment.process(component)).stop()
+        assert (evidence.bit, evidence.facts["signal"]) == (True, "SIGTERM")
+        assert until(lambda: metadata_of(admin, topic).leader != leader, ACK_S)
+        assert sent(client, topic, "without it")(ACK_S) == "acked"
+    finally:
+        environment.start_broker(leader)
+        environment.mark_up(component)
+    assert until(lambda: in_sync(admin, topic) == [1, 2, 3], ACK_S)
+    assert stored(environment.bootstrap_direct, topic) == ["before", "without it"]
 
 
 # -- links -------------------------------------------------------------------------------------------------------
@@ -218,13 +155,13 @@ def test_a_follower_that_is_cut_from_its_leader_leaves_the_isr_and_comes_back(
     assert (evidence.bit, evidence.why) == (True, "")
 
 
-@pytest.mark.parametrize("how", ["withhold", "refuse"])
+@pytest.mark.parametrize("how", ["withhold", "refuse", "reset"])
 def test_an_app_that_is_cut_off_gives_up_and_goes_on_after_the_heal(
-    environment: Environment, hops: HopClient, app: Lane, topic: str, how: str
+    environment: Environment, hops: HopClient, app: Lane, topic: str, how: How
 ) -> None:
     client = producer(app, **{"message.timeout.ms": 1200, "reconnect.backoff.max.ms": 200})
     assert sent(client, topic, "before")(ACK_S) == "acked"
-    partition = LinkPartition(hops, app.hop_names, how="refuse" if how == "refuse" else "withhold")
+    partition = LinkPartition(hops, app.hop_names, how=how)
     partition.inject()
     try:
         assert sent(client, topic, "during")(ACK_S) == "_MSG_TIMED_OUT"
@@ -234,44 +171,87 @@ def test_an_app_that_is_cut_off_gives_up_and_goes_on_after_the_heal(
     assert sent(again, topic, "after")(ACK_S) == "acked"
     evidence = partition.evidence()
     assert (evidence.bit, evidence.why) == (True, "")
-    assert {"before", "after"} <= set(stored(environment, topic))
+    assert {"before", "after"} <= set(stored(environment.bootstrap_direct, topic))
+
+
+def acked_after_ms(client: Producer, topic: str, value: str = "x") -> float:
+    began = time.monotonic()
+    assert sent(client, topic, value)(ACK_S) == "acked"
+    return (time.monotonic() - began) * 1000
+
+
+@pytest.fixture
+def neighbour(environment: Environment) -> Iterator[Lane]:
+    lane = environment.lease_lane()
+    yield lane
+    environment.release_lane(lane)
 
 
 def test_latency_is_seen_by_the_client_and_by_nobody_else(
-    environment: Environment, hops: HopClient, app: Lane, topic: str
+    detour: LaneDetour, app: Lane, neighbour: Lane, topic: str
 ) -> None:
-    topology = environment.topology
-    ways = [
-        Detour(hop=hop.name, listen=str(topology.toxic_address(app.index, node)), upstream=str(hop.upstream))
-        for node in topology.node_ids
-        for hop in [topology.lane_hop(app.index, node)]
-    ]
-    detour = LaneDetour(hops, Toxics(environment.proxy_url), app.name, ways)
-    detour.prepare()
-    latency = LaneLatency(detour, DELAY_MS)
-    neighbour = environment.lease_lane()
+    latency = Latency(detour, DELAY_MS)
     slow, fast = producer(app), producer(neighbour)
-
-    def acked_after_ms(client: Producer) -> float:
-        began = time.monotonic()
-        assert sent(client, topic, "x")(ACK_S) == "acked"
-        return (time.monotonic() - began) * 1000
-
+    for client in (slow, fast):
+        acked_after_ms(client, topic)
+    latency.inject()
     try:
-        for client in (slow, fast):
-            acked_after_ms(client)
-        latency.inject()
-        assert acked_after_ms(slow) >= DELAY_MS
-        assert min(acked_after_ms(fast) for _ in range(5)) < DELAY_MS
-        latency.heal()
-        assert min(acked_after_ms(slow) for _ in range(5)) < DELAY_MS
+        assert acked_after_ms(slow, topic) >= DELAY_MS
+        assert min(acked_after_ms(fast, topic) for _ in range(5)) < DELAY_MS
     finally:
         latency.heal()
-        detour.remove()
-        environment.release_lane(neighbour)
+    assert min(acked_after_ms(slow, topic) for _ in range(5)) < DELAY_MS
     evidence = latency.evidence()
     assert (evidence.bit, evidence.why) == (True, "")
-    assert acked_after_ms(producer(app)) > 0  # the lane leads straight to the brokers again
+    detour.remove()
+    assert acked_after_ms(producer(app), topic) > 0  # the lane leads straight to the brokers again
+
+
+def test_a_narrow_link_slows_a_large_record_down(detour: LaneDetour, app: Lane, topic: str) -> None:
+    client, large = producer(app), "x" * 20_000
+    assert acked_after_ms(client, topic, large) > 0
+    narrow = Bandwidth(detour, 40)
+    narrow.inject()
+    try:
+        assert acked_after_ms(client, topic, large) >= 350
+    finally:
+        narrow.heal()
+    assert min(acked_after_ms(client, topic, large) for _ in range(5)) < 350
+    evidence = narrow.evidence()
+    assert (evidence.bit, evidence.why, evidence.facts["stream"]) == (True, "", "upstream")
+
+
+def test_a_fetched_record_comes_in_slices(environment: Environment, detour: LaneDetour, app: Lane, topic: str) -> None:
+    assert sent(Producer({"bootstrap.servers": environment.bootstrap_direct}), topic, "x" * 2000)(ACK_S) == "acked"
+    sliced = Slicing(detour, 100)
+    sliced.inject()
+    consumer = Consumer({"bootstrap.servers": app.bootstrap, "group.id": "g", "enable.auto.commit": False})
+    try:
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        message = consumer.poll(ACK_S)
+        assert message is not None
+        assert len(message.value() or b"") == 2000
+    finally:
+        sliced.heal()
+        consumer.close()
+    evidence = sliced.evidence()
+    assert (evidence.bit, evidence.why) == (True, "")
+
+
+def test_a_reset_connection_costs_an_idempotent_producer_nothing(
+    environment: Environment, events: EventStream, detour: LaneDetour, app: Lane, topic: str
+) -> None:
+    reset = Reset(detour, events)
+    reset.inject()
+    try:
+        acknowledged = sent(producer(app, **{"reconnect.backoff.max.ms": 200}), topic, "once")
+        assert acknowledged(1.0) == "nothing"
+        assert until(lambda: reset.evidence().bit, ACK_S)
+    finally:
+        reset.heal()
+    assert acknowledged(ACK_S) == "acked"
+    assert stored(environment.bootstrap_direct, topic) == ["once"]
+    assert reset.evidence().facts["connections_reset"] > 0
 
 
 # -- steps -------------------------------------------------------------------------------------------------------
@@ -334,7 +314,7 @@ def test_a_lost_commit_reply_is_retried_and_commits_once(
     rule.disarm()
     evidence = rule.evidence()
     assert (evidence.bit, evidence.facts["n"], evidence.facts["committed"]) == (True, 2, True)
-    assert stored(environment, topic) == ["1", "2", "3"]
+    assert stored(environment.bootstrap_direct, topic) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(("idempotence", "in_the_log"), [(True, ["1", "2", "3"]), (False, ["1", "2", "2", "3"])])
@@ -342,14 +322,15 @@ def test_a_lost_produce_reply_makes_a_duplicate_unless_the_producer_is_idempoten
     environment: Environment, hops: HopClient, events: EventStream, app: Lane, topic: str, idempotence: bool,
     in_the_log: list[str],
 ) -> None:  # fmt: skip
-    rule = StepLose(hops, events, id=rule_id(), lanes=[app.name], step="Produce", when="after", n=2)
-    rule.arm()
+    rule = StepLose(hops, events, id=rule_id(), lanes=[app.name], step="Produce", when="after")
     client = producer(app, **{"enable.idempotence": idempotence, "acks": "all"})
     for value in ("1", "2", "3"):
+        if value == "2":  # by now the client has found the leader, which may cost it a Produce
+            rule.arm()
         assert sent(client, topic, value)(ACK_S) == "acked"
     rule.disarm()
     assert rule.evidence().bit
-    assert stored(environment, topic) == in_the_log
+    assert stored(environment.bootstrap_direct, topic) == in_the_log
 
 
 def test_a_commit_is_delayed_past_its_retry(
@@ -368,7 +349,7 @@ def test_a_commit_is_delayed_past_its_retry(
     evidence = rule.evidence()
     assert (evidence.bit, evidence.why) == (True, "")
     assert evidence.facts["retry"]["connection"] != evidence.facts["connection"]
-    assert stored(environment, topic) == ["once"]
+    assert stored(environment.bootstrap_direct, topic) == ["once"]
 
 
 def test_a_held_fetch_keeps_its_consumer_waiting(
@@ -391,3 +372,90 @@ def test_a_held_fetch_keeps_its_consumer_waiting(
         rule.disarm()
         consumer.close()
     assert rule.evidence().facts["held_ms"] >= 500
+
+
+def test_a_lost_request_is_sent_again(
+    environment: Environment, hops: HopClient, events: EventStream, app: Lane, topic: str
+) -> None:
+    rule = StepLose(hops, events, lanes=[app.name], step=f"Produce({topic}-0)", times=2)
+    rule.arm()
+    client = producer(app, **{"enable.idempotence": False, "acks": "all"})
+    assert sent(client, topic, "once")(ACK_S) == "acked"
+    rule.disarm()
+    evidence = rule.evidence()
+    assert (evidence.fired, evidence.bit, evidence.why) == (2, True, "")
+    assert evidence.facts["topics"][0]["topic"] == topic
+    assert stored(environment.bootstrap_direct, topic) == ["once"]
+
+
+def test_a_refused_request_has_not_happened_and_is_asked_again(
+    environment: Environment, hops: HopClient, events: EventStream, app: Lane, topic: str
+) -> None:
+    transactional_id = f"t-{uuid.uuid4().hex[:8]}"
+    rule = StepRefuse(
+        hops,
+        events,
+        lanes=[app.name],
+        step=f"EndTxn(commit, {transactional_id})",
+        n=2,
+        times=2,
+        error="NOT_COORDINATOR",
+    )
+    rule.arm()
+    client = transactional(app, **{"transactional.id": transactional_id})
+    for value in ("1", "2", "3"):
+        client.begin_transaction()
+        sent(client, topic, value)
+        client.commit_transaction(ACK_S)
+    rule.disarm()
+    evidence = rule.evidence()
+    assert (evidence.fired, evidence.bit, evidence.why) == (2, True, "")
+    assert (evidence.facts["error"], evidence.facts["error_name"]) == ("16", "NOT_COORDINATOR")
+    assert stored(environment.bootstrap_direct, topic) == ["1", "2", "3"]
+
+
+def test_a_refused_request_tells_the_client_the_error(
+    environment: Environment, hops: HopClient, events: EventStream, app: Lane, topic: str
+) -> None:
+    rule = StepRefuse(hops, events, lanes=[app.name], step="Produce", error="INVALID_RECORD")
+    rule.arm()
+    client = producer(app, **{"enable.idempotence": False})
+    assert sent(client, topic, "refused")(ACK_S) == "INVALID_RECORD"
+    rule.disarm()
+    assert sent(client, topic, "after")(ACK_S) == "acked"
+    assert rule.evidence().bit
+    assert stored(environment.bootstrap_direct, topic) == ["after"]
+
+
+def test_what_a_replaced_reply_was_for_has_happened(
+    environment: Environment, hops: HopClient, events: EventStream, app: Lane, topic: str
+) -> None:
+    rule = StepReplace(hops, events, lanes=[app.name], step="Produce", error="INVALID_RECORD")
+    rule.arm()
+    client = producer(app, **{"enable.idempotence": False})
+    assert sent(client, topic, "stored")(ACK_S) == "INVALID_RECORD"
+    rule.disarm()
+    assert sent(client, topic, "after")(ACK_S) == "acked"
+    evidence = rule.evidence()
+    assert (evidence.bit, evidence.facts["at"], evidence.facts["error"]) == (True, "reply", "87")
+    assert stored(environment.bootstrap_direct, topic) == ["stored", "after"]
+
+
+def test_a_fetch_between_brokers_is_held(
+    environment: Environment, hops: HopClient, events: EventStream, app: Lane, admin: AdminClient, topic: str
+) -> None:
+    leader = metadata_of(admin, topic).leader
+    follower = next(node for node in (1, 2, 3) if node != leader)
+    rule = StepRule(hops, events, links=[f"{follower}-{leader}"], step="Fetch", times=ALL)
+    rule.arm()
+    try:
+        held = rule.wait_held(HELD_S)
+        assert held
+        assert held.link == f"{follower}-{leader}"
+        acknowledged = sent(producer(app), topic, "x")
+        assert acknowledged(0.3) == "nothing"  # it waits for the follower, until that is out of the ISR
+        assert acknowledged(ACK_S) == "acked"
+    finally:
+        rule.disarm()
+    assert until(lambda: in_sync(admin, topic) == [1, 2, 3], ACK_S)
+    assert rule.evidence().bit

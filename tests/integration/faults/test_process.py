@@ -8,9 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 
-from faults import ProcessError, ProcessHandle
+from faults import ProcessError, ProcessHandle, ProcessTree
 
 Spawn = Callable[..., "subprocess.Popen[str]"]
 
@@ -231,3 +232,98 @@ def test_a_process_that_is_not_our_child(spawn: Spawn) -> None:
     assert evidence.bit
     assert evidence.facts["exit_code"] is None  # only a parent may know
     assert not grandchild.alive()
+
+
+# -- a process and its descendants -------------------------------------------------------------------------------
+
+FAMILY = """
+import subprocess, sys, time
+level = int(sys.argv[1])
+if level:
+    subprocess.Popen([sys.executable, "-c", sys.argv[2], str(level - 1), sys.argv[2]], start_new_session=True)
+else:
+    print(flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def family(spawn: Spawn) -> "subprocess.Popen[str]":
+    """A parent with a child and a grandchild, each in a session of its own."""
+    parent = spawn(sys.executable, "-c", FAMILY, "2", FAMILY)
+    assert parent.stdout
+    parent.stdout.readline()
+    return parent
+
+
+def generations(parent: "subprocess.Popen[str]") -> list[psutil.Process]:
+    root = psutil.Process(parent.pid)
+    return [root, *root.children(recursive=True)]
+
+
+def states(family: list[psutil.Process]) -> set[str]:
+    return {each.status() for each in family if each.is_running()} - {psutil.STATUS_ZOMBIE}
+
+
+def test_a_crash_of_a_family_leaves_nobody(family: "subprocess.Popen[str]") -> None:
+    before = generations(family)
+    assert len(before) == 3
+    evidence = ProcessTree.of(family.pid, reap=family.wait).crash()
+    assert (evidence.fired, evidence.bit, evidence.why) == (1, True, "")
+    assert evidence.facts["exit_code"] == -signal.SIGKILL
+    assert evidence.facts["descendants"] == [each.pid for each in before[1:]]
+    assert states(before) == set()
+
+
+def test_a_crash_of_one_leaves_its_descendants(family: "subprocess.Popen[str]") -> None:
+    before = generations(family)
+    assert ProcessHandle.of(family.pid, reap=family.wait).crash().bit
+    try:
+        assert len([each for each in before[1:] if each.is_running()]) == 2
+    finally:
+        for orphan in before[1:]:
+            orphan.kill()
+
+
+def test_a_pause_of_a_family_stops_all_of_it_and_the_heal_wakes_it(family: "subprocess.Popen[str]") -> None:
+    before = generations(family)
+    tree = ProcessTree.of(family.pid, reap=family.wait)
+    paused = tree.pause()
+    assert (paused.bit, paused.why) == (True, "")
+    assert states(before) == {psutil.STATUS_STOPPED}
+    resumed = tree.resume()
+    assert (resumed.bit, resumed.why) == (True, "")
+    assert len(resumed.facts["descendants"]) == 2
+    assert psutil.STATUS_STOPPED not in states(before)
+    assert tree.crash().bit
+
+
+def test_a_pause_of_a_family_of_which_one_was_woken_does_not_bite(family: "subprocess.Popen[str]") -> None:
+    tree = ProcessTree.of(family.pid, reap=family.wait)
+    tree.pause()
+    woken = generations(family)[2]
+    woken.send_signal(signal.SIGCONT)
+    time.sleep(0.1)
+    evidence = tree.resume()
+    assert not evidence.bit
+    assert f"process {woken.pid} was not stopped any more" in evidence.why
+    assert tree.crash().bit
+
+
+def test_a_stop_that_leaves_descendants_does_not_bite(family: "subprocess.Popen[str]") -> None:
+    before = generations(family)
+    evidence = ProcessTree.of(family.pid, reap=family.wait).stop(wait_s=0.3)
+    assert (evidence.fired, evidence.bit) == (1, False)
+    assert f"its descendant {before[1].pid} is still there" in evidence.why
+    for orphan in before[1:]:
+        orphan.kill()
+
+
+def test_a_family_that_is_gone(spawn: Spawn) -> None:
+    child = spawn("true")
+    child.wait()
+    tree = ProcessTree(child.pid, time.time())
+    for fault in (tree.crash, tree.stop, tree.pause, tree.resume):
+        evidence = fault()
+        assert (evidence.fired, evidence.bit) == (0, False)
+        assert "was gone" in evidence.why

@@ -9,9 +9,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from faults import EventStream, HopClient, ProcessHandle, ProxyRefusedError, StepDelay, StepLose, StepRule
+from faults import (
+    ALL,
+    EventStream,
+    HopClient,
+    ProcessHandle,
+    ProxyRefusedError,
+    StepDelay,
+    StepLose,
+    StepRefuse,
+    StepReplace,
+    StepRule,
+)
 from faults.hops import Ending
 from tests.integration.faults.peers import (
+    END_TXN,
     SILENCE_S,
     Lane,
     LostConnectionError,
@@ -362,6 +374,115 @@ def test_nothing_to_lose(hops: HopClient, events: EventStream, lane: Lane) -> No
     evidence = rule.evidence()
     assert (evidence.fired, evidence.bit) == (0, False)
     assert "commit 2 never came" in evidence.why
+
+
+# -- times, and errors instead of answers --------------------------------------------------------------------------
+
+
+def test_several_frames_are_lost_one_after_another(hops: HopClient, events: EventStream, lane: Lane) -> None:
+    rule = StepLose(hops, events, lanes=[lane.name], step="Produce(orders-0)", n=2, times=2)
+    rule.arm()
+    for number in range(1, 5):
+        with lane.connect() as client:
+            client.send(produce(number))
+            assert becomes_of(client) == ("closed" if number in (2, 3) else "answered")
+    rule.disarm()
+    evidence = rule.evidence()
+    assert (evidence.fired, evidence.bit, evidence.why) == (2, True, "")
+    frames = [evidence.facts, *evidence.facts["frames"]]
+    assert [(frame["n"], frame["correlation_id"]) for frame in frames] == [(2, 2), (3, 3)]
+
+
+def test_a_fault_that_came_too_seldom_is_no_bite(hops: HopClient, events: EventStream, lane: Lane) -> None:
+    asked = StepLose(hops, events, lanes=[lane.name], step="Produce", times=3)
+    every = StepLose(hops, events, lanes=[lane.name], step="OffsetCommit", times=ALL)
+    for rule, frame in ((asked, produce(1)), (every, offset_commit(1))):
+        rule.arm()
+        with lane.connect() as client:
+            client.send(frame)
+            assert becomes_of(client) == "closed"
+        rule.disarm()
+    evidence = asked.evidence()
+    assert (evidence.fired, evidence.bit) == (1, False)
+    assert evidence.why == f"Produce 2 never came on {lane.name}: the step was seen 1 times"
+    assert (every.evidence().fired, every.evidence().bit) == (1, True)
+
+
+def test_several_frames_are_held_and_end_together(hold: Hold, lane: Lane) -> None:
+    rule = hold("Produce", times=2)
+    with lane.connect() as first, lane.connect() as second:
+        first.send(produce(1))
+        second.send(produce(2))
+        assert rule.wait_held(HELD_S, nth=2)
+        assert rule.held_at(time.monotonic_ns())
+        assert rule.deliver()
+        assert (first.answer(), second.answer()) == (1, 2)
+    evidence = rule.evidence()
+    assert (evidence.fired, evidence.bit, len(evidence.facts["frames"])) == (2, True, 1)
+
+
+def test_a_topic_and_a_partition_are_selected(hold: Hold, lane: Lane) -> None:
+    rule = hold("Produce(orders-2)")
+    with lane.connect() as client, lane.connect() as other:
+        assert client.ask(produce(1, partition=0)) == 1
+        other.send(produce(2, partition=2))
+        held = rule.wait_held(HELD_S)
+        assert held
+        assert held.correlation_id == 2
+
+
+def test_a_refused_request_is_answered_and_does_not_reach_the_broker(
+    hops: HopClient, events: EventStream, lane: Lane
+) -> None:
+    rule = StepRefuse(hops, events, lanes=[lane.name], step="EndTxn(commit)", n=2, error="NOT_COORDINATOR")
+    rule.arm()
+    with lane.connect() as client:
+        assert [client.ask(end_txn(number)) for number in (1, 2, 3)] == [1, 2, 3]
+        assert rule.wait_refused(HELD_S)
+    assert [lane.broker.saw(number) for number in (1, 2, 3)] == [True, False, True]
+    rule.disarm()
+    evidence = rule.evidence()
+    assert (evidence.fired, evidence.bit, evidence.why) == (1, True, "")
+    assert (evidence.facts["error"], evidence.facts["error_name"]) == ("16", "NOT_COORDINATOR")
+
+
+def test_a_replaced_reply_is_of_a_request_that_reached_the_broker(
+    hops: HopClient, events: EventStream, lane: Lane
+) -> None:
+    rule = StepReplace(hops, events, lanes=[lane.name], step="EndTxn", error=51)
+    rule.arm()
+    with lane.connect() as client:
+        assert client.ask(end_txn(1)) == 1
+        assert rule.wait_replaced(HELD_S)
+    assert lane.broker.saw(1)
+    rule.disarm()
+    evidence = rule.evidence()
+    assert (evidence.bit, evidence.facts["error_name"]) == (True, "CONCURRENT_TRANSACTIONS")
+
+
+def test_an_error_for_a_request_that_never_came_is_no_bite(hops: HopClient, events: EventStream, lane: Lane) -> None:
+    rule = StepRefuse(hops, events, lanes=[lane.name], step="EndTxn", n=2, error=16)
+    rule.arm()
+    with lane.connect() as client:
+        assert client.ask(end_txn(1)) == 1
+    assert rule.wait_refused(0) is None
+    rule.disarm()
+    evidence = rule.evidence()
+    assert (evidence.fired, evidence.bit) == (0, False)
+    assert evidence.why == f"EndTxn 2 never came on {lane.name}: the step was seen 1 times"
+
+
+def test_an_error_for_a_reply_that_never_came_is_no_bite(hops: HopClient, events: EventStream, lane: Lane) -> None:
+    rule = StepReplace(hops, events, lanes=[lane.name], step="EndTxn", error=16)
+    rule.arm()
+    lane.broker.hang_up_at = END_TXN
+    with lane.connect() as client:
+        client.send(end_txn(1))
+        assert becomes_of(client) == "closed"
+    rule.disarm()
+    evidence = rule.evidence()
+    assert (evidence.fired, evidence.bit) == (0, False)
+    assert evidence.why == f"EndTxn 1 came on {lane.name}, but no reply to it did"
 
 
 # -- delay -------------------------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from harness.environment import Environment
-from harness.events import Event, RepeatFinished, RepeatStarted
+from harness.environment import Environment, open_environment
+from harness.events import EnvironmentStarted, Event, RepeatFinished, RepeatStarted
 from tests.runs import Played, pipeline, play
 
 MATRIX = """\
@@ -53,3 +54,19 @@ def test_side_by_side_is_as_one_after_another(environment: Environment, tmp_path
     assert alone.run.verdict.value == "as-expected", judged(alone)
     assert judged(together) == judged(alone)
     assert (most_at_a_time(alone.events), most_at_a_time(together.events)) == (1, 3)
+
+
+@pytest.mark.timeout(240)
+def test_a_worn_cluster_is_replaced_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.conductor.run.REPEATS_PER_CLUSTER", 2)
+    with open_environment() as own:
+        first = own.cluster_id
+        played = play(own, tmp_path, pipeline("worn", records=40) + "repeat: 3\n", jobs=2)
+        assert own.cluster_id != first
+        assert own.served == 1
+    assert played.run.verdict.value == "as-expected", judged(played)
+    (renewed,) = (event for event in played.events if isinstance(event, EnvironmentStarted))
+    assert renewed.cluster_id == own.cluster_id
+    logs = sorted((played.folder / "cells").rglob("sightings/orders.jsonl"))
+    clusters = [json.loads(log.read_text().splitlines()[0])["cluster_id"] for log in logs]
+    assert clusters == [first, first, own.cluster_id]

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from harness.apps.config import ProcessorConfig, ProducerConfig, SinkConfig, read_fields
+from harness.apps.config import Mailbox, ProcessorConfig, ProducerConfig, Service, SinkConfig, read_fields
 from harness.apps.errors import ConfigRefusedError
 
 READERS: dict[str, Callable[..., Any]] = {
@@ -19,6 +19,10 @@ READERS: dict[str, Callable[..., Any]] = {
     "processor": ProcessorConfig.from_fields,
     "sink": SinkConfig.from_fields,
 }
+
+
+BILLING = {"place": "billing", "url": "http://127.16.100.22:28080/billing.k3f9"}
+OUTBOX = {"place": "outbox", "smtp": "127.16.100.23:25025", "to": "outbox.k3f9@eos.test"}
 
 
 def config(app: str, folder: Path) -> dict[str, Any]:
@@ -49,6 +53,12 @@ def config(app: str, folder: Path) -> dict[str, Any]:
         "table": {"place": "invoices_seen", "name": "invoices_seen"} if app == "sink" else None,
         "producer": {},
         "consumer": {},
+        "calls": None,
+        "service": None,
+        "mailbox": None,
+        "idempotency_key": None,
+        "group_metadata": None,
+        "resume": None,
     }
     return full
 
@@ -64,7 +74,17 @@ def test_what_the_conductor_writes_is_read(app: str, tmp_path: Path) -> None:
     read_config = read(app, tmp_path)
     assert (read_config.process, read_config.batch) == (f"{app}#1/2", 20)
     if app == "sink":
-        assert (read_config.table.name, read_config.batch_wait_s) == ("invoices_seen", 1.0)
+        assert (read_config.target.name, read_config.batch_wait_s) == ("invoices_seen", 1.0)
+
+
+def test_where_a_sink_and_a_processor_write_outside_kafka(tmp_path: Path) -> None:
+    called = read("processor", tmp_path, calls=BILLING, idempotency_key=True)
+    assert called.calls == Service("billing", BILLING["url"], idempotency_key=True)
+    assert called.group_metadata == "at_poll"
+    posting = read("sink", tmp_path, table=None, dsn=None, write=None, service=BILLING)
+    assert posting.target == Service("billing", BILLING["url"], idempotency_key=False)
+    mailing = read("sink", tmp_path, table=None, dsn=None, write=None, mailbox=OUTBOX)
+    assert mailing.target == Mailbox("outbox", OUTBOX["smtp"], OUTBOX["to"])
 
 
 @pytest.mark.parametrize("app", ["producer", "processor"])
@@ -93,9 +113,21 @@ def test_a_transactional_id_goes_with_transactions(app: str, tmp_path: Path) -> 
         ("producer", {"client": "aiokafka"}, "'client' must be kafka-python or confluent-kafka, not 'aiokafka'"),
         ("processor", {"commit": None}, "'commit' must be before_write or after_write or in_transaction, not None"),
         ("processor", {"batch_wait_s": "long"}, "'batch_wait_s' must be a number, not 'long'"),
-        ("sink", {"write": "replace"}, "'write' must be insert or upsert, not 'replace'"),
+        ("sink", {"write": "replace"}, "'write' must be insert or upsert or upsert_by_key, not 'replace'"),
         ("sink", {"table": {"name": "t"}}, "'table' must name 'place' and 'name'"),
         ("sink", {"consumer": []}, "'consumer' must be a mapping, not []"),
+        ("sink", {"table": None}, "exactly one of 'table', 'service' and 'mailbox' must be there"),
+        ("sink", {"service": BILLING}, "exactly one of 'table', 'service' and 'mailbox' must be there"),
+        ("sink", {"table": None, "mailbox": BILLING}, "'mailbox' must name 'place', 'smtp' and 'to'"),
+        ("processor", {"calls": {"place": "billing"}}, "'calls' must name 'place' and 'url'"),
+        ("processor", {"calls": BILLING, "idempotency_key": 1}, "'idempotency_key' must be true or false, not 1"),
+        ("processor", {"group_metadata": "later"}, "'group_metadata' must be at_poll or at_commit, not 'later'"),
+        ("producer", {"resume": "topic"}, "'resume' must be state or transaction, not 'topic'"),
+        (
+            "producer",
+            {"resume": "transaction"},
+            "'resume' can be transaction only where 'commit' is in_transaction",
+        ),
     ],
 )
 def test_refusals_name_the_file_and_the_field(app: str, changes: dict[str, Any], reason: str, tmp_path: Path) -> None:

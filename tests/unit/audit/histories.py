@@ -87,16 +87,49 @@ class Process:
                 acked.append({"ack": name(place), **dict(zip(("id", "part", "pos"), columns, strict=True))})
         return self.operation(steps, acked, outcome=outcome, txn=txn and name(txn))
 
-    def poll(self, place: str, spots: Mapping[str, int] | Sequence[tuple[str | None, int]], outcome: str = "ok") -> int:
-        """What a poll returned from partition 0: id → offset."""
+    def poll(
+        self,
+        place: str,
+        spots: Mapping[str, int] | Sequence[tuple[str | None, int]],
+        outcome: str = "ok",
+        *,
+        part: int = 0,
+    ) -> int:
+        """What a poll returned from a partition: id → offset."""
+        return self.operation([], [self.polled(place, spots, part=part)], outcome=outcome, kind="poll")
+
+    def polled(self, place: str, spots: Mapping[str, int] | Sequence[tuple[str | None, int]], *, part: int = 0) -> Line:
+        """A step: what one poll returned from a partition."""
         pairs = list(spots.items()) if isinstance(spots, Mapping) else list(spots)
-        step = {
+        return {
             "poll": self.history.name(place),
-            "part": 0,
+            "part": part,
             "pos": [pos for _, pos in pairs],
             "id": [i for i, _ in pairs],
         }
-        return self.operation([], [step], outcome=outcome, kind="poll")
+
+    def assigned(self, *places: str, how: str = "assign", part: int | None = 0) -> Line:
+        """A step: what the process reads from then on; part: None for all partitions."""
+        return {"assign": [[self.history.name(p), *([] if part is None else [part])] for p in places], "how": how}
+
+    def assign(self, *places: str, how: str = "assign", outcome: str | None = "ok", part: int | None = 0) -> int:
+        return self.operation([self.assigned(*places, how=how, part=part)], outcome=outcome, kind="assign")
+
+    def both(
+        self,
+        sends: Mapping[str, Mapping[str, int]],
+        *steps: Line,
+        outcome: str | None = "ok",
+        txn: str | None = None,
+    ) -> int:
+        """One operation that sends (place → id → offset) and polls or is rebalanced (`steps`)."""
+        name = self.history.name
+        begin = [{"send": name(place), "id": list(ids)} for place, ids in sends.items()]
+        acked = [
+            {"ack": name(place), "id": list(ids), "part": [0] * len(ids), "pos": list(ids.values())}
+            for place, ids in sends.items()
+        ]
+        return self.operation(begin, [*acked, *steps], outcome=outcome, txn=txn and name(txn))
 
     def operation(
         self,
@@ -125,6 +158,8 @@ class Source:
     lines: list[Line] = field(default_factory=list)
     next: dict[int, int] = field(default_factory=dict)
     first_open: dict[int, int] = field(default_factory=dict)
+    writes: int = 0
+    final_read: bool = True
 
 
 class History:
@@ -151,7 +186,7 @@ class History:
     def topic(self, name: str, *, upstream: str | None = None, writers: Sequence[str] = (), **more: Any) -> None:
         """A topic as a read_committed consumer sees it, with one partition unless more are seen."""
         self._place(name, "topic", upstream, writers, more)
-        self.sources[name] = Source("topic", next={0: 0})
+        self.sources[name] = Source("topic", next={0: 0}, final_read=more.get("final_read", True))
 
     def uncommitted(self, name: str) -> None:
         """The read_uncommitted view of a declared topic."""
@@ -162,6 +197,14 @@ class History:
     def table(self, name: str, *, upstream: str, writers: Sequence[str] = (), **more: Any) -> None:
         self._place(name, "table", upstream, writers, more)
         self.sources[name] = Source("table", next={0: 1})
+
+    def service(self, name: str, *, upstream: str, writers: Sequence[str] = (), **more: Any) -> None:
+        self._place(name, "service", upstream, writers, more)
+        self.sources[name] = Source("service", next={0: 1})
+
+    def mailbox(self, name: str, *, upstream: str, writers: Sequence[str] = (), **more: Any) -> None:
+        self._place(name, "mailbox", upstream, writers, more)
+        self.sources[name] = Source("mailbox", next={0: 1})
 
     def _place(
         self, name: str, kind: str, upstream: str | None, writers: Sequence[str], more: Mapping[str, Any]
@@ -195,6 +238,9 @@ class History:
         txn: str | None = None,
         writer: str | None = None,
         marker: bool = False,
+        intact: Sequence[bool | None] | None = None,
+        idempotency_key: str | None = None,
+        accepted: bool = True,
     ) -> list[int]:
         """Records of one batch, at the next positions; returns these.
 
@@ -213,9 +259,15 @@ class History:
         if src is not None:
             upstream = next(p["upstream"] for p in self.places if p["name"] == self.name(place))
             line["src"] = [[upstream, 0, spot] if isinstance(spot, int) else spot and list(spot) for spot in src]
-        if source.kind == "table":
+        if intact is not None:
+            line["intact"] = list(intact)
+        if source.kind != "topic":
             line |= {"row": positions, "writer": [writer and self.name(writer)] * len(ids)}
-        else:
+        if source.kind in ("service", "mailbox"):
+            line["txn"] = [txn and self.name(txn)] * len(ids)
+            line["idempotency_key"] = [idempotency_key] * len(ids)
+            line["accepted"] = [accepted] * len(ids)
+        if source.kind == "topic":
             transactional = status != "plain"
             line |= {"part": part, "pos": positions, "status": status, "transactional": transactional}
             line |= {"producer": producer, "epoch": epoch, "bseq": first if bseq is None else bseq}
@@ -229,6 +281,31 @@ class History:
             )
         return positions
 
+    def wrote(
+        self,
+        table: str,
+        id_: str | None,
+        seq: int | None,
+        *,
+        over: tuple[str | None, int | None] = (None, None),
+        key: str = "k",
+        writer: str = "sink#1/1",
+    ) -> None:
+        """A write in the history of a table whose rows are identified by key; over: id and sequence replaced."""
+        source = self.sources[table]
+        source.writes += 1
+        source.lines.append(
+            {
+                "history": [source.writes],
+                "id": [id_],
+                "key": [key],
+                "seq": [seq],
+                "writer": [self.name(writer)],
+                "over_id": [over[0]],
+                "over_seq": [over[1]],
+            }
+        )
+
     def open(self, place: str, *, producer: int = 1, part: int = 0, **facts: Any) -> None:
         """A transaction that was open at the end."""
         self.transactions.append({"place": self.name(place), "part": part, "producer": producer, **facts})
@@ -239,7 +316,7 @@ class History:
         """Of every partition; a group is past everything unless `committed[place, partition]` says otherwise."""
         lines = []
         for name, source in self.sources.items():
-            for part, high in source.next.items() if source.kind == "topic" else ():
+            for part, high in source.next.items() if source.kind == "topic" and source.final_read else ():
                 stable = source.first_open.get(part, high)
                 low = self.low.get((name, part), 0)
                 ends = {"place": self.name(name), "part": part, "low": low, "stable": stable, "high": high}
@@ -276,6 +353,8 @@ def write(histories: Iterable[History], folder: Path) -> Path:
             stem = process.name.replace("#", "-").replace("/", "-")
             write_lines(folder / "ledger" / f"{stem}.jsonl", [process.header(), *process.lines])
         for name, source in history.sources.items():
+            if not source.final_read:
+                continue
             header = {"sightings": 1, "place": history.name(name), "kind": source.kind, "whole": source.whole}
             write_lines(folder / "sightings" / f"{history.name(name)}.jsonl", [header, *source.lines])
     write_lines(folder / "positions.jsonl", [line for history in every for line in history.positions()])

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from harness.audit import audit
-from harness.audit.causes import Cause
-from harness.model import Audit
+from harness.model import Audit, Cause
 from tests.unit.audit.histories import History, Process, write
 
 Build = Callable[[History], None]
@@ -236,12 +235,126 @@ def rows_of_two_records_upstream(h: History) -> None:
     h.see("rows", ["a", "a"], src=[0, 1], writer="sink#1/1")
 
 
+@case(Cause.REDELIVERED, "sink-duplicate", "rows")
+def rows_of_one_input_by_an_app_without_a_ledger(h: History) -> None:
+    table(h)
+    h.see("rows", ["a", "a"], src=[0, 0])
+
+
+@case(Cause.REDELIVERED, "sink-duplicate", "rows")
+def rows_that_do_not_say_what_they_were_made_from(h: History) -> None:
+    table(h)
+    h.see("rows", ["a", "a"])
+
+
+@case(Cause.REDELIVERED, "duplicate-processing", "invoices")
+def copies_of_one_input_under_two_producer_ids_by_an_app_without_a_ledger(h: History) -> None:
+    pipeline(h, "a")
+    h.processes.pop()
+    h.see("invoices", ["a"], src=[0], producer=7)
+    h.see("invoices", ["a"], src=[0], producer=8)
+
+
+@case(Cause.UNTOLD, "sink-duplicate", "rows")
+def rows_of_nothing_that_is_known_upstream(h: History) -> None:
+    table(h)
+    h.see("rows", ["a"], src=[0])
+    h.see("rows", ["b", "b"])
+    h.sources["rows"].lines.pop(0)
+    h.sources["rows"].lines[0]["id"] = ["a", "a"]
+    h.sources["orders"].lines.clear()
+
+
+# -- repeated effects --------------------------------------------------------------------------------------------------
+
+
+def billing(h: History, *writers: str, keys: tuple[str | None, str | None] = (None, None)) -> None:
+    """Two calls for record a."""
+    h.topic("orders", writers=["producer"])
+    batch(h.process("producer#1/1", None), "orders", "a")
+    h.see("orders", ["a"])
+    h.service("billing", upstream="orders", writers=["processor"])
+    for writer in dict.fromkeys(writers):
+        h.process(writer)
+    for writer, key in zip(writers, keys, strict=True):
+        process = next(process for process in h.processes if process.name == h.name(writer))
+        batch(process, "billing", "a", outcome="unknown")
+        h.see("billing", ["a"], src=[0], writer=writer, idempotency_key=key)
+
+
+@case(Cause.CALLED_AFTER_RESTART, "repeated-effect", "billing")
+def calls_by_two_incarnations(h: History) -> None:
+    billing(h, "processor#1/1", "processor#1/2", keys=("1", "2"))
+
+
+@case(Cause.CALLED_BY_ANOTHER, "repeated-effect", "billing")
+def calls_by_two_instances(h: History) -> None:
+    billing(h, "processor#1/1", "processor#2/1")
+
+
+@case(Cause.CALLED_AGAIN, "repeated-effect", "billing")
+def calls_by_one_process(h: History) -> None:
+    billing(h, "processor#1/1", "processor#1/1", keys=(None, "1"))
+
+
+@case(Cause.KEY_FORGOTTEN, "repeated-effect", "billing")
+def calls_with_one_idempotency_key(h: History) -> None:
+    billing(h, "processor#1/1", "processor#1/2", keys=("1", "1"))
+
+
+@case(Cause.UPSTREAM, "repeated-effect", "billing")
+def calls_for_two_copies_upstream(h: History) -> None:
+    billing(h, "processor#1/1", "processor#1/1")
+    h.see("orders", ["a"])
+    h.sources["billing"].lines[1]["src"] = [[h.name("orders"), 0, 1]]
+
+
+@case(Cause.ABORTED_INPUT, "repeated-effect", "billing")
+def calls_for_an_aborted_copy_too(h: History) -> None:
+    billing(h, "processor#1/1", "processor#1/1")
+    h.see("orders", ["a"], status="aborted", txn="t/1", marker=True)
+    h.sources["billing"].lines[1]["src"] = [[h.name("orders"), 0, 1]]
+
+
+@case(Cause.UNTOLD, "repeated-effect", "billing")
+def calls_by_nobody_knows_whom(h: History) -> None:
+    billing(h, "processor#1/1", "processor#1/1")
+    for line in h.sources["billing"].lines:
+        line["writer"] = [None]
+
+
 # -- losses ------------------------------------------------------------------------------------------------------------
 
 
 @case(Cause.NOT_IN_LOG, "lost-write", "orders")
 def acknowledged_and_gone(h: History) -> None:
     batch(origin(h), "orders", "a")
+
+
+@case(Cause.NOT_IN_LOG, "lost-write", "orders")
+def a_hole_where_it_was_acknowledged(h: History) -> None:
+    origin(h).batch({"orders": ["a", "b"]}, ack={"a": 0, "b": 1})
+    h.sources["orders"].next[0] = 1
+    h.see("orders", ["b"])
+
+
+@case(Cause.TRUNCATED, "lost-write", "orders")
+def acknowledged_at_an_offset_that_the_log_does_not_reach(h: History) -> None:
+    origin(h).batch({"orders": ["a"]}, ack={"a": 0})
+
+
+@case(Cause.TRUNCATED, "lost-write", "orders")
+def another_record_stands_where_it_was_acknowledged(h: History) -> None:
+    origin(h).batch({"orders": ["a"]}, ack={"a": 0})
+    batch(h.process("producer#2/1", None), "orders", "b")
+    h.see("orders", ["b"])
+
+
+@case(Cause.PASSED_BY, "lost-write", "orders")
+def readers_went_past_it(h: History) -> None:
+    h.topic("orders", writers=["producer"], final_read=False)
+    h.process("producer#1/1", None).batch({"orders": ["a", "b"]}, ack={"a": 0, "b": 1})
+    h.process("reader#1/1").poll("orders", {"b": 1})
 
 
 @case(Cause.ABORTED_AFTER_ALL, "lost-write", "orders")
@@ -273,6 +386,19 @@ def sends_before_offsets_and_not_confirmed(h: History) -> None:
 @case(Cause.CONFIRMED_IN_VAIN, "lost-processing", "invoices")
 def confirmed_and_not_there(h: History) -> None:
     batch(pipeline(h, "a"), "invoices", "a", txn="t/1")
+
+
+@case(Cause.OUTPUT_ABORTED, "lost-processing", "invoices")
+def aborted_and_gone_on_from(h: History) -> None:
+    """The processor aborts, does not rewind, and commits what comes after."""
+    pipeline(h, "a").batch({"invoices": ["a"]}, outcome="failed", txn="t/1")
+    h.see("invoices", ["a"], src=[0], status="aborted", txn="t/1", marker=True)
+
+
+@case(Cause.ABORTED_IN_VAIN, "lost-processing", "invoices")
+def confirmed_and_aborted(h: History) -> None:
+    batch(pipeline(h, "a"), "invoices", "a", txn="t/1")
+    h.see("invoices", ["a"], src=[0], status="aborted", txn="t/1", marker=True)
 
 
 @case(Cause.SKIPPED, "lost-processing", "invoices")
@@ -331,3 +457,20 @@ def test_a_row_shows_who_wrote_it(tmp_path: Path) -> None:
     (finding,) = history.audit(tmp_path).findings
     assert finding.samples[0]["written_by"] == ["sink#1/1", "sink#1/2"]
     assert finding.samples[0]["positions"] == [[0, 1], [0, 2]]
+
+
+def test_a_loss_shows_what_stands_there_instead(tmp_path: Path) -> None:
+    history = History()
+    another_record_stands_where_it_was_acknowledged(history)
+    (finding,) = [each for each in history.audit(tmp_path).findings if each.type == "lost-write"]
+    assert finding.samples[0]["acknowledged"] == [[0, 0]]
+    assert finding.samples[0]["instead"] == ["b"]
+
+
+def test_a_loss_shows_its_aborted_output(tmp_path: Path) -> None:
+    history = History()
+    aborted_and_gone_on_from(history)
+    (finding,) = [each for each in history.audit(tmp_path).findings if each.type == "lost-processing"]
+    assert finding.samples[0]["upstream"] == [[0, 0]]
+    assert finding.samples[0]["committed"] == [[0, 1]]
+    assert finding.samples[0]["aborted"] == [[0, 0]]

@@ -10,10 +10,9 @@ from click.testing import CliRunner
 
 from harness.audit import audit
 from harness.audit.auditing import evidence_columns
-from harness.audit.causes import Cause
 from harness.cli import commands
 from harness.ledger.format import OUTCOMES, STEPS
-from harness.model import Anomaly
+from harness.model import Anomaly, Cause
 from tests.unit.audit.histories import found
 
 PAGE = (Path(__file__).parents[3] / "docs/ledger.md").read_text()
@@ -26,8 +25,12 @@ def section(name: str) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The example, as whoever reads the page would make it."""
-    for name, text in re.findall(r"`([a-z0-9/.-]+)`\n```\n(.*?)```", section("example"), re.DOTALL):
+    return made(tmp_path, "example")
+
+
+def made(tmp_path: Path, example: str) -> Path:
+    """An example, as whoever reads the page would make it."""
+    for name, text in re.findall(r"`([a-z0-9/.-]+)`\n```\n(.*?)```", section(example), re.DOTALL):
         path = tmp_path / "DIR" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         # The line that its writer was killed in ends without a newline.
@@ -40,6 +43,31 @@ def test_the_example_is_a_history_with_one_duplicate(folder: Path) -> None:
     assert result.problems == ()
     assert found(result) == {("invoices", "duplicate"): 1, ("invoices", "duplicate-processing"): 1}
     assert result.findings[0].causes == {Cause.PROCESSOR_RESTART: 1}
+
+
+def test_a_history_without_a_final_read_is_judged(tmp_path: Path) -> None:
+    result = audit(made(tmp_path, "second"), cycles=True)
+    assert result.problems == ()
+    assert found(result) == {
+        ("x", "lost-write"): 1,
+        ("x", "unseen"): 1,
+        ("x", "poll-skip"): 1,
+        ("x", "G1c"): 1,
+        ("y", "G1c"): 1,
+    }
+    (skip,) = [finding for finding in result.findings if finding.type == "poll-skip"]
+    assert skip.samples[0] | {"operations": []} == {
+        "id": "3",
+        "positions": [[0, 0], [0, 7]],
+        "means": "assign",
+        "polled_by": "client#2/1:3",
+        "operations": [],
+    }
+    assert skip.legal == 0
+
+
+def test_its_command_exits_as_for_any_history(tmp_path: Path) -> None:
+    assert CliRunner().invoke(commands, ["audit", str(made(tmp_path, "second"))]).exit_code == 1
 
 
 def test_the_commands_say_what_the_page_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

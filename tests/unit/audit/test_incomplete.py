@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,14 +23,13 @@ def pipeline(prefix: str = "") -> History:
     history = History(prefix)
     history.topic("orders", writers=["producer"])
     history.process("producer#1/1", None).batch({"orders": ids}, ack={"a": 0, "b": 1, "c": 2})
-    history.see("orders", ids, key=["k"] * 3, seq=[0, 1, 2])
+    history.see("orders", ids, key=["k"] * 3, seq=[0, 1, 2], intact=[True] * 3)
     history.topic("invoices", upstream="orders", writers=["processor"])
     processor = history.process("processor#1/1")
     processor.poll("orders", {"a": 0, "b": 1, "c": 2})
     processor.batch({"invoices": ids}, ack={"a": 0, "b": 1, "c": 2}, commit={"orders": 3}, txn="t/1")
-    history.see(
-        "invoices", ids, src=[0, 1, 2], key=["k"] * 3, seq=[0, 1, 2], status="committed", txn="t/1", marker=True
-    )
+    carried: dict[str, Any] = {"src": [0, 1, 2], "key": ["k"] * 3, "seq": [0, 1, 2], "intact": [True] * 3}
+    history.see("invoices", ids, **carried, status="committed", txn="t/1", marker=True)
     history.table("rows", upstream="invoices", writers=["sink"])
     sink = history.process("sink#1/1")
     sink.poll("invoices", {"a": 0, "b": 1, "c": 2})
@@ -48,9 +48,12 @@ def judged(result: Audit, place: str) -> set[str]:
     return {kind for kind, count in result.counts[place].items() if count is not None}
 
 
-AT_TOPIC = {"duplicate", "lost-write", "G1a", "phantom", "torn-transaction", "disorder", "hanging-transaction"}
-PROCESSED = {"duplicate-processing", "lost-processing", "stalled"}
-AT_TABLE = {"phantom", "disorder", "sink-duplicate", "sink-loss", "stalled"}
+POLLED = {"precommitted-read", "int-poll-skip", "int-nonmonotonic-poll", "poll-skip", "nonmonotonic-poll"}
+SENT = {"int-send-skip", "int-nonmonotonic-send", "nonmonotonic-send"}
+LOG = {"duplicate", "lost-write", "G1a", "phantom", "torn-transaction", "disorder", "inconsistent-offsets", "corrupt"}
+AT_TOPIC = LOG | {"hanging-transaction", "empty-history"} | POLLED | SENT
+PROCESSED = {"duplicate-processing", "lost-processing", "offset-ahead-of-output", "stalled"}
+AT_TABLE = {"phantom", "disorder", "sink-duplicate", "sink-loss", "stalled", "empty-history", "orphan-effect"}
 
 
 def test_everything_is_judged_where_it_can_occur(tmp_path: Path) -> None:
@@ -67,8 +70,8 @@ class TestPlacesThatWereNotReadWhole:
         history.sources["invoices"].whole = False
         result = history.audit(tmp_path)
         assert judged(result, "orders") == AT_TOPIC
-        assert judged(result, "invoices") == {"hanging-transaction", "stalled"}
-        assert judged(result, "rows") == AT_TABLE - {"sink-loss", "stalled"}
+        assert judged(result, "invoices") == (AT_TOPIC - LOG) | {"stalled"}
+        assert judged(result, "rows") == AT_TABLE - {"sink-loss", "stalled", "orphan-effect"}
         (problem,) = result.problems
         assert "sightings/invoices.jsonl:1: 'invoices' was not read whole" in problem
 
@@ -96,7 +99,7 @@ class TestPlacesThatWereNotReadWhole:
         history = pipeline()
         history.low["orders", 0] = 1
         result = history.audit(tmp_path)
-        assert judged(result, "orders") == {"hanging-transaction"}
+        assert judged(result, "orders") == AT_TOPIC - LOG
         assert result.problems == (
             "orders/0 begins at offset 1: what was before it is gone, so that absence proves nothing",
         )
@@ -124,7 +127,7 @@ class TestPlacesThatWereNotReadWhole:
         history.write(tmp_path)
         (tmp_path / "sightings/rows.jsonl").unlink()
         result = audit(tmp_path)
-        assert judged(result, "rows") == {"stalled"}
+        assert judged(result, "rows") == {"stalled", "empty-history"}
         assert "no sightings of 'rows'" in result.problems[0]
 
     def test_two_records_at_one_position(self, tmp_path: Path) -> None:
@@ -142,7 +145,7 @@ class TestPositionsAndTransactions:
         pipeline().write(tmp_path)
         (tmp_path / "positions.jsonl").unlink()
         result = audit(tmp_path)
-        unknown = {"lost-processing", "stalled", "hanging-transaction"}
+        unknown = {"lost-processing", "offset-ahead-of-output", "stalled", "hanging-transaction"}
         assert judged(result, "invoices") == (AT_TOPIC | PROCESSED) - unknown
         assert "positions.jsonl: is missing" in result.problems[0]
 
@@ -281,7 +284,7 @@ class TestLedgers:
         history.processes.pop()
         result = history.audit(tmp_path)
         assert (found(result), result.problems) == ({}, ())
-        assert judged(result, "rows") == AT_TABLE - {"phantom"}
+        assert judged(result, "rows") == AT_TABLE - {"phantom", "orphan-effect"}
 
     def test_a_killed_writer_is_no_damage(self, tmp_path: Path) -> None:
         """Whatever is left of its last line, nothing is accused, and everything is judged."""

@@ -126,3 +126,18 @@ def test_what_is_no_ledger_is_said(tmp_path: Path) -> None:
     (folder / "ledger/x.jsonl").write_text('{"ledger": 7}\n')
     with pytest.raises(HistoryError, match="ledger schema 7 is not known"):
         life(folder, "a")
+
+
+def test_calls_of_a_service_are_told(tmp_path: Path) -> None:
+    history = crashed()
+    history.service("billing", upstream="orders", writers=["processor"])
+    for number, accepted in ((1, True), (2, False)):
+        writer, txn = f"processor#1/{number}", f"t{number}"
+        history.see("billing", ["a"], src=[0], writer=writer, txn=txn, idempotency_key="a", accepted=accepted)
+    told = life(history.write(tmp_path), "a")
+    assert told is not None
+    first, second = [line for line in render(told) if "of billing" in line]
+    assert first.endswith(
+        "row 1 of billing, written by processor#1/1, made from orders/0 at 0, in transaction t1, idempotency key a"
+    )
+    assert second.endswith("idempotency key a, answered from an earlier call, without an effect")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Literal
 
+from crc32c import crc32c
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
-from harness.collect.batches import Batch, Record
+from harness.collect.batches import Batch, read_batches
 
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 
@@ -16,7 +18,7 @@ Entry = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 
 
 def stored(
-    entries: list[Entry],
+    entries: Sequence[Entry],
     *,
     first: int = 0,
     producer: int = 1001,
@@ -25,16 +27,32 @@ def stored(
     transactional: bool = False,
     codec: str = "none",
     control: bool = False,
+    deltas: Sequence[int] | None = None,
+    span: int | None = None,
 ) -> bytes:
-    """The bytes of one batch."""
+    """The bytes of one batch.
+
+    Args:
+        deltas: Of the offsets, where some records were compacted away; by default none was.
+        span: How many offsets the batch had before that.
+    """
     builder = DefaultRecordBatchBuilder(2, CODECS[codec], transactional, producer, epoch, sequence, 1 << 20)
     for number, (key, value, headers) in enumerate(entries):
-        assert builder.append(number, 1_000 + number, key, value, headers) is not None
+        delta = deltas[number] if deltas else number
+        assert builder.append(delta, 1_000 + delta, key, value, headers) is not None
     data = bytearray(builder.build())
     struct.pack_into(">q", data, 0, first)
     if control:
         attributes = struct.unpack_from(">h", data, 21)[0]
         struct.pack_into(">h", data, 21, attributes | 0x20)
+    if span is not None:
+        struct.pack_into(">i", data, 23, span - 1)
+    return sealed(data)
+
+
+def sealed(data: bytearray) -> bytes:
+    """With the checksum that these bytes have."""
+    struct.pack_into(">I", data, 17, crc32c(memoryview(data)[21:]))
     return bytes(data)
 
 
@@ -53,7 +71,23 @@ def batch(
     sequence: int = 0,
     transactional: bool = True,
     marker: Literal["commit", "abort"] | None = None,
+    headers: Sequence[list[tuple[str, bytes | None]]] | None = None,
+    deltas: Sequence[int] | None = None,
+    span: int | None = None,
 ) -> Batch:
-    """A batch as it is read: records without content, or a control marker."""
-    records = () if marker else tuple(Record(first + n, 1_000 + n, None, None, {}) for n in range(count))
-    return Batch(first, first + count, producer, epoch, sequence, transactional, marker, records)
+    """A batch as it is read: records of key `k` and value `v`, or a control marker."""
+    if marker:
+        data = stored_marker(marker, first=first, producer=producer, epoch=epoch)
+    else:
+        data = stored(
+            [(b"k", b"v", each) for each in headers or [[]] * count],
+            first=first,
+            producer=producer,
+            epoch=epoch,
+            sequence=sequence,
+            transactional=transactional,
+            deltas=deltas,
+            span=span,
+        )
+    (found,) = read_batches(data)
+    return found

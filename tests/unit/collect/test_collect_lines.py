@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.audit import schema
-from harness.collect.batches import Batch, Record
 from harness.collect.cluster import Ends, Transaction
 from harness.collect.collecting import open_transactions
-from harness.collect.topics import Gaps, Open, batch_line, marker_line, runs
+from harness.collect.topics import Gaps, Open, TopicRead, batch_lines, marker_line
 from tests.unit.collect.logs import batch
 
-
-def record(pos: int, value: bytes = b"v", **headers: bytes) -> Record:
-    named = {name.replace("_", "."): raw for name, raw in headers.items()}
-    return Record(pos, 1_000, b"k", value, named)
+Headers = list[tuple[str, bytes | None]]
+EVERYTHING = Ends(low=0, stable=2**62, high=2**62)
 
 
-def line_of(*records: Record) -> dict[str, object]:
-    whole = Batch(records[0].pos, records[-1].pos + 1, 1, 0, 0, False, None, records)
-    return batch_line(0, "plain", whole, records)
+def line_of(*headers: Headers) -> dict[str, Any]:
+    (line,) = batch_lines(0, "plain", batch(0, headers=headers), EVERYTHING)
+    return line
 
 
 def test_what_our_records_carry() -> None:
     sum_ = f"{zlib.crc32(b'v'):08x}".encode()
     line = line_of(
-        record(0, eos_id=b"producer-000001", eos_seq=b"3", eos_sum=sum_, eos_src=b"orders/0/17", eos_txn=b"t/1"),
-        record(1, value=b"damaged", eos_sum=sum_),
-        record(2),
+        [
+            ("eos.id", b"producer-000001"),
+            ("eos.seq", b"3"),
+            ("eos.sum", sum_),
+            ("eos.src", b"orders/0/17"),
+            ("eos.txn", b"t/1"),
+        ],
+        [("eos.sum", b"00000000")],
+        [],
     )
     assert line["id"] == ["producer-000001", None, None]
     assert line["key"] == ["k", "k", "k"]
@@ -42,7 +47,7 @@ def test_what_our_records_carry() -> None:
 
 @given(st.binary(max_size=12), st.binary(max_size=12), st.binary(max_size=30))
 def test_whatever_the_headers_hold_is_a_valid_line(id_: bytes, seq: bytes, src: bytes) -> None:
-    line = line_of(record(0, eos_id=id_, eos_seq=seq, eos_src=src))
+    line = line_of([("eos.id", id_), ("eos.seq", seq), ("eos.src", src)])
     assert schema.BATCH.fault(line) is None
 
 
@@ -54,12 +59,44 @@ def test_a_marker_is_a_valid_line() -> None:
 
 def test_sequences_follow_offsets_also_behind_a_hole() -> None:
     """Two of five records were compacted away; the sequence wraps around in between."""
-    left = tuple(record(pos) for pos in (10, 13, 14))
-    whole = Batch(10, 15, 1, 0, 2**31 - 2, False, None, left)
-    told = [batch_line(0, "plain", whole, run) for run in runs(left)]
-    assert [(line["pos"], line["bseq"]) for line in told] == [([10], 2**31 - 2), ([13, 14], 1)]
-    no_sequence = Batch(10, 15, -1, -1, -1, False, None, left)
-    assert [batch_line(0, "plain", no_sequence, run)["bseq"] for run in runs(left)] == [-1, -1]
+    left = batch(10, 3, sequence=2**31 - 2, deltas=[0, 3, 4])
+    told = [(line["pos"], line["bseq"]) for line in batch_lines(0, "plain", left, EVERYTHING)]
+    assert told == [([10], 2**31 - 2), ([13, 14], 1)]
+    none = batch(10, 3, producer=-1, sequence=-1, deltas=[0, 3, 4])
+    assert [line["bseq"] for line in batch_lines(0, "plain", none, EVERYTHING)] == [-1, -1]
+
+
+def test_only_what_lies_between_the_ends() -> None:
+    """Records were deleted in the middle of a batch, and the end was asked for before the last one came."""
+    found = list(batch_lines(0, "plain", batch(10, 5, sequence=7), Ends(low=12, stable=14, high=14)))
+    assert [(line["pos"], line["bseq"]) for line in found] == [([12, 13], 9)]
+
+
+@given(st.sets(st.integers(0, 30), min_size=1), st.integers(0, 31), st.integers(0, 31))
+def test_runs_are_what_is_left(deltas: set[int], low: int, high: int) -> None:
+    kept = sorted(deltas)
+    ends = Ends(low, high, high)
+    told = [line["pos"] for line in batch_lines(0, "plain", batch(0, len(kept), deltas=kept), ends)]
+    assert [pos for run in told for pos in run] == [pos for pos in kept if low <= pos < high]
+    assert all(run == list(range(run[0], run[0] + len(run))) for run in told)
+    assert all(one[-1] + 1 < other[0] for one, other in itertools.pairwise(told))
+
+
+def test_what_a_consumer_gets_is_counted() -> None:
+    read = TopicRead()
+    for status in ("plain", "committed", "aborted", "open"):
+        for line in batch_lines(0, status, batch(10, 5), EVERYTHING):  # type: ignore[arg-type]
+            read.note(0, status, line, 13)  # type: ignore[arg-type]
+    assert read.committed == {0: 6}
+    assert read.open == {0: {1: Open(1, 0, 10, 1_000)}}
+
+
+def test_a_batch_that_lacks_records() -> None:
+    gaps = Gaps(Ends(low=0, stable=10, high=10))
+    gaps.pass_over(batch(0, 3, deltas=[0, 2, 3], span=5))
+    gaps.pass_over(batch(5, 1, marker="commit"))
+    gaps.pass_over(batch(6, 4))
+    assert list(gaps.reasons("orders/0")) == ["orders/0 lacks 2 offsets from 1 on: they were compacted away"]
 
 
 def test_gaps_are_told() -> None:

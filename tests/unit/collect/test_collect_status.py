@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.collect.batches import Batch
-from harness.collect.status import resolve
+from harness.collect.status import Fates, resolve
 from tests.unit.collect.logs import batch
 
 FOREVER = 0  # nothing is below this last stable offset
 
 
 def statuses(*log: Batch, stable: int = FOREVER) -> list[str | None]:
-    found = list(resolve(log, stable))
-    assert [each for _, each in found] == list(log)  # complete and in order
-    return [status for status, _ in found]
+    found = {each.first: status for status, each in resolve(log, stable)}
+    assert sorted(found) == [each.first for each in log]  # every one, once
+    return [found[each.first] for each in log]
 
 
 def test_no_transaction() -> None:
@@ -38,9 +41,28 @@ def test_the_epoch_of_the_marker_may_be_the_successors() -> None:
     assert statuses(batch(0, epoch=3), batch(1, epoch=4, marker="abort")) == ["aborted", None]
 
 
-def test_behind_an_open_transaction_everything_keeps_its_place() -> None:
+def test_behind_an_open_transaction_nothing_waits() -> None:
     log = [batch(0, producer=1), batch(1, producer=2, transactional=False), batch(2, producer=3, marker="commit")]
     assert statuses(*log) == ["open", "plain", None]
+    assert [each.first for _, each in resolve(log, FOREVER)] == [1, 2, 0]
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 100, 1 << 20])
+def test_a_long_transaction_waits_on_disk(memory_bytes: int, tmp_path: Path) -> None:
+    fates = Fates(tmp_path, memory_bytes)
+    told: list[tuple[str | None, int]] = []
+    for pos in range(40):
+        told += [(status, each.first) for status, each in fates.settle(batch(pos, producer=pos % 2))]
+    assert told == [] and fates.unfinished == {0: 0, 1: 1}
+    told += [(status, each.first) for status, each in fates.settle(batch(40, producer=0, marker="commit"))]
+    assert fates.unfinished == {1: 1}
+    told += [(status, each.first) for status, each in fates.rest(41)]
+    fates.close()
+    assert told == [
+        *(("committed", pos) for pos in range(0, 40, 2)),
+        (None, 40),
+        *(("committed", pos) for pos in range(1, 40, 2)),
+    ]
 
 
 def test_below_the_last_stable_offset_nothing_is_open() -> None:
@@ -48,7 +70,7 @@ def test_below_the_last_stable_offset_nothing_is_open() -> None:
 
 
 def test_a_frame_whose_content_was_compacted_away() -> None:
-    empty = Batch(3, 4, 1, 0, -1, True, None, ())
+    empty = batch(3, producer=1, sequence=-1)._replace(records=0)
     assert statuses(batch(0, producer=1), batch(1, producer=1, marker="abort"), empty, stable=4) == [
         "aborted",
         None,

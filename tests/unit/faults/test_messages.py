@@ -3,8 +3,8 @@
 import pytest
 
 from faults import HopEvent, ProxyFailedError, StepError
-from faults.armed import frame_facts, step_rule
-from faults.hops import FrameTopic, parse_event
+from faults.armed import ALL, frame_facts, step_rule
+from faults.messages import FrameTopic, parse_event
 from faults.transport import words_of
 
 HELD = (
@@ -54,6 +54,22 @@ def test_a_rule_says_only_what_was_asked() -> None:
     }
 
 
+def test_a_rule_may_be_of_links_and_answer_by_an_error() -> None:
+    rule = step_rule(None, links=["1-2"], step="COMMIT", times=ALL, action="refuse", error="serialization_failure")
+    asked = rule.to_json()
+    assert asked.pop("id").startswith("COMMIT-")
+    assert asked == {
+        "links": ("1-2",),
+        "match": [{"api": "COMMIT", "protocol": "postgres"}],
+        "at": "request",
+        "action": "refuse",
+        "nth": 1,
+        "times": -1,
+        "hold_ms_max": 0,
+        "error": "40001",
+    }
+
+
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
@@ -61,6 +77,9 @@ def test_a_rule_says_only_what_was_asked() -> None:
         ({"when": "during"}, "'before' or 'after'"),
         ({"lanes": "lane-3"}, "list of lanes"),
         ({"lanes": []}, "list of lanes"),
+        ({"links": "1-2"}, "list of links"),
+        ({"times": 0}, "at least once"),
+        ({"error": "NOT_CORDINATOR"}, "did you mean 'NOT_COORDINATOR'"),
         ({"step": "Prodcue"}, "did you mean 'Produce'"),
     ],
 )

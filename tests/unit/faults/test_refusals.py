@@ -2,7 +2,7 @@
 
 import pytest
 
-from faults import FaultError, HopClient, LaneDetour, LaneLatency, LinkPartition, Toxics
+from faults import FaultError, HopClient, LaneDetour, Latency, LinkPartition, Toxics
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -21,4 +21,4 @@ def test_a_partition_of_nothing() -> None:
 def test_a_delay_that_its_jitter_could_swallow(delay_ms: int, jitter_ms: int) -> None:
     detour = LaneDetour(HopClient(NOWHERE), Toxics(NOWHERE), "lane-1", [])
     with pytest.raises(FaultError, match="cannot be proved"):
-        LaneLatency(detour, delay_ms, jitter_ms)
+        Latency(detour, delay_ms, jitter_ms)

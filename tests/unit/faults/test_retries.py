@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from faults import HopEvent
 from faults.delay import is_retry_of
-from faults.hops import FrameTopic
+from faults.messages import FrameTopic
 
 ORDERS = (FrameTopic(topic="orders", partitions=(0, 2)),)
 HELD = HopEvent(

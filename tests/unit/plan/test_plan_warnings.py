@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.plan import make_plan
-from tests.unit.scenario.texts import PIPELINE, scenario
+from tests.unit.scenario.texts import PIPELINE, WITH_SERVICES, scenario
 
 NOTHING_SEEN = "nothing shows that this scenario could have seen it"
 
@@ -55,6 +55,26 @@ def test_a_reader_that_sees_what_transactions_abort(commit: str, isolation: str,
         apps=apps(processor=f"commit: {commit}", sink=f"consumer: {{isolation.level: {isolation}}}"),
     )
     assert found == (["sink reads invoices at read_uncommitted: it sees what processor aborts"] if warned else [])
+
+
+def test_what_weakens_an_app_is_the_point_where_something_must_be_shown() -> None:
+    changed = apps(processor="producer: {acks: 1, enable.idempotence: false}")
+    assert warnings(apps=changed, expect="[{in: invoices, losses: some}]") == []
+    assert len(warnings(apps=changed, expect="[{in: invoices, losses: any}]")) == 2
+
+
+def test_an_idempotency_key_that_nobody_heeds() -> None:
+    changed = WITH_SERVICES["apps"].replace("to: audit}", "to: audit, idempotency_key: true}")
+    told = "caller sends an Idempotency-Key, and audit has idempotency: false: it takes no notice of it"
+    assert warnings(**{**WITH_SERVICES, "apps": changed}) == [told]
+    assert warnings(**WITH_SERVICES) == []
+
+
+def test_a_supervisor_brings_an_app_back() -> None:
+    for policy, crash, stop in (("on-failure", 0, 1), ("always", 0, 0), ("never", 1, 1)):
+        changed = apps(sink=f"restart: {{policy: {policy}}}")
+        assert len(warnings(apps=changed, faults="[{crash: sink, at: 5s}]")) == crash
+        assert len(warnings(apps=changed, faults="[{stop: sink, at: 5s}]")) == stop
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_a_mistake_in_one_part_hides_none_in_another() -> None:
         "topics.spare.partitions must be at least 1, not 0",
         "seed must be a whole number, not 'soon'",
         "there is no app 'nobody'",
-        "faults[1] has no 'for'",
+        "faults[1]: a pause fault has neither 'for' nor 'until'",
         "path 'apps.nobody.write' leads nowhere: no 'nobody'",
         "there is no place 'nowhere'",
     ]

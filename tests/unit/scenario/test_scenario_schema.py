@@ -40,7 +40,8 @@ def test_every_reference_leads_somewhere() -> None:
     known = {path for path, _ in parts(SCHEMA)}
     references = {part["$ref"] for _, part in parts(SCHEMA) if "$ref" in part}
     assert references <= known
-    assert len(references) == len(KINDS) + len(APP_KINDS) + 3
+    others = {"Topic", "Service", "Table", "Mailbox", "Restart", "Expect"}
+    assert len(references) == len(KINDS) + len(APP_KINDS) + len(others)
 
 
 def test_no_mapping_takes_unknown_keys_but_where_names_or_properties_stand() -> None:
@@ -54,7 +55,13 @@ def test_no_mapping_takes_unknown_keys_but_where_names_or_properties_stand() -> 
 
 
 def test_no_default_contradicts_its_own_type() -> None:
-    types: dict[str, type | tuple[type, ...]] = {"string": str, "integer": int, "object": dict, "array": list}
+    types: dict[str, type | tuple[type, ...]] = {
+        "string": str,
+        "integer": int,
+        "boolean": bool,
+        "object": dict,
+        "array": list,
+    }
     for path, part in parts(SCHEMA):
         if "default" in part and isinstance(part.get("type"), str):
             assert isinstance(part["default"], types[part["type"]]), path

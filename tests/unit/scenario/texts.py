@@ -17,6 +17,20 @@ PIPELINE = {
   sink: {is: sink, from: invoices, to: invoices_seen}""",
 }
 
+WITH_SERVICES = {
+    "services": "{billing: {}, audit: {idempotency: false}}",
+    "mailboxes": "{outbox: {}}",
+    "apps": """
+  producer: {is: producer, to: orders, records: 100, commit: in_transaction, resume: transaction}
+  processor:
+    {is: processor, from: orders, to: invoices, instances: 2, commit: in_transaction, calls: billing,
+     idempotency_key: true, restart: {policy: always, delay: 500ms, most: 3}}
+  sink: {is: sink, from: invoices, to: invoices_seen}
+  caller: {is: sink, from: invoices, to: audit}
+  mailer: {is: sink, from: invoices, to: outbox}""",
+}
+"""Sections that have every kind of place and of app."""
+
 
 def text(**sections: str) -> str:
     """The pipeline with some sections replaced or added; each is YAML as it stands after `name:`."""

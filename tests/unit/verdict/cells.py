@@ -26,6 +26,8 @@ SCENARIO = Scenario(
     file="small.chaos.yaml",
     topics={},
     tables={},
+    services={},
+    mailboxes={},
     apps={},
     faults=(),
     matrix={},
@@ -78,7 +80,14 @@ def audit(
     for (place, kind), count in (found or {}).items():
         counts[place][kind] = count
     findings = tuple(
-        Finding(type=kind, place=place, count=count, samples=({"id": "producer-000001"},), causes=causes or {})
+        Finding(
+            type=kind,
+            place=place,
+            count=count,
+            samples=({"id": "producer-000001"},),
+            causes=causes or {},
+            legal=count if kind is Anomaly.G1A and place == DIRTY.name else 0,
+        )
         for (place, kind), count in (found or {}).items()
         if count
     )

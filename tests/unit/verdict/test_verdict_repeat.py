@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,6 +85,28 @@ class TestWithoutIn:
     def test_a_type_that_cannot_occur_at_a_place_is_no_gap(self) -> None:
         everywhere = cell(expectation(sink_duplicate="none"))
         assert verdict_of(everywhere, record(), audit()) is Verdict.AS_EXPECTED
+
+
+class TestFenced:
+    """No anomaly, and can be asked for: how often the apps that write a place were fenced."""
+
+    ZOMBIE = replace(record(), fenced={"processor": 2})
+
+    def test_it_is_counted_where_the_app_writes(self) -> None:
+        asked = cell(expectation("invoices", fenced="some", duplicates="none"))
+        written = replace(asked, places=tuple(replace(place, writers=("processor",)) for place in asked.places))
+        judged = judge_repeat(written, self.ZOMBIE, audit())
+        assert judged.verdict is Verdict.AS_EXPECTED
+        assert {check.word: check.count for check in judged.checks} == {"fenced": 2, "duplicates": 0}
+        assert verdict_of(written, record(), audit()) is Verdict.FAILED, "nobody was"
+        others = replace(asked, places=tuple(replace(place, writers=("sink",)) for place in asked.places))
+        assert verdict_of(others, self.ZOMBIE, audit()) is Verdict.FAILED, "not those who write it"
+
+    def test_it_may_be_forbidden_and_is_legal_where_nobody_asks(self) -> None:
+        asked = cell(expectation(fenced="none"))
+        written = replace(asked, places=tuple(replace(place, writers=("processor",)) for place in asked.places))
+        assert verdict_of(written, self.ZOMBIE, audit()) is Verdict.FAILED
+        assert verdict_of(cell(expectation(duplicates="none")), self.ZOMBIE, audit()) is Verdict.AS_EXPECTED
 
 
 class TestCause:

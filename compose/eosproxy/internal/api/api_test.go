@@ -179,6 +179,10 @@ func TestHops(t *testing.T) {
 	s.want(299, "GET", "/proxies", "")
 }
 
+func refusal(api, at, code string) string {
+	return fmt.Sprintf(`{"id":"r","links":["1-2"],"match":[{"api":%q}],"at":%s,"action":"refuse","error":%q}`, api, at, code)
+}
+
 func TestBadRequests(t *testing.T) {
 	s := serve(t, 1000)
 	s.lane(kafkatest.NewBroker(t))
@@ -196,6 +200,10 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/eos/rules", strings.Replace(holdRule, `"at"`, `"nth":1.5,"at"`, 1), "cannot unmarshal number 1.5"},
 		{"POST", "/eos/rules", strings.Replace(holdRule, `"at"`, `"nth":0,"at"`, 1), "nth: 0 is less than 1"},
 		{"POST", "/eos/rules", strings.Replace(holdRule, `true`, `"yes"`, 1), "cannot unmarshal string"},
+		{"POST", "/eos/rules", refusal("EndTxn", `"request"`, ""), "error: missing, to refuse with"},
+		{"POST", "/eos/rules", refusal("EndTxn", `"request"`, "137"), "Kafka's are the numbers from -1 to 136 without 0"},
+		{"POST", "/eos/rules", refusal("EndTxn", `"reply"`, "16"), "a reply cannot be refused, only replaced"},
+		{"POST", "/eos/rules", refusal("AlterReplicaLogDirs", `"request"`, "16"), "AlterReplicaLogDirs cannot be answered: its reply has no place"},
 		{"POST", "/eos/rules", `{"id":"` + strings.Repeat("x", bodyLimit) + `"}`, "request body too large"},
 		{"POST", "/eos/hops", `{"name":"x"}`, "cannot unmarshal object"},
 		{"POST", "/eos/hops", `[]`, "no hops given"},
@@ -305,4 +313,14 @@ func dial(t *testing.T, address string) net.Conn {
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(2 * kafkatest.Patience))
 	return c
+}
+
+func TestRuleOfATextProtocol(t *testing.T) {
+	s := serve(t, 1000)
+	const rule = `{"id":"x","lanes":["lane-1"],"match":[{"protocol":"http","api":"POST","path":"/charges"}],"at":"reply",` +
+		`"nth":1,"times":-1,"action":"replace","connection":"close","error":"503","hold_ms_max":0}`
+	if got := s.want(201, "POST", "/eos/rules", rule); got != rule {
+		t.Errorf("%s, want %s", got, rule)
+	}
+	s.want(400, "POST", "/eos/rules", strings.Replace(rule, `"503"`, `"40001"`, 1))
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"eosproxy/internal/kafka"
+	"eosproxy/internal/wire"
 )
 
 // The errors that callers tell apart.
@@ -39,11 +40,8 @@ type activeRule struct {
 	removed     bool
 }
 
-// A watch is an API on a lane that at least one rule matches.
-type watch struct {
-	lane string
-	api  string
-}
+// A watch is an API of a protocol, on a lane or on a link, that at least one rule matches.
+type watch struct{ lane, link, protocol, api string }
 
 // A Ticket says that a rule is to act on a frame: the request number N of those that the rule counted.
 type Ticket struct {
@@ -109,38 +107,42 @@ func (e *Engine) Rules() []RuleState {
 	return states
 }
 
-// Watches says whether any rule matches requests of an API on a lane: others need not be read beyond their header.
-func (e *Engine) Watches(lane string, api kafka.API) bool {
-	return (*e.watched.Load())[watch{lane, api.Name}]
+// Watches says whether any rule matches requests of an API where they pass: others need not be read beyond their header.
+func (e *Engine) Watches(s Source, protocol, api string) bool {
+	watched := *e.watched.Load()
+	return len(watched) > 0 && (watched[watch{s.Lane, "", protocol, api}] || watched[watch{"", s.Link, protocol, api}])
 }
 
 // LearnTopics remembers what a reply to Metadata told, so that topics can be matched by name where requests carry ids.
 func (e *Engine) LearnTopics(topics []kafka.TopicID) { e.names.learn(topics) }
 
-// Count counts a request against the rules of its lane, and fills in the names of topics known by id. The tickets are
-// for the request itself and for its reply.
-func (e *Engine) Count(lane string, h *kafka.RequestHeader, body *kafka.Body) (request, reply []Ticket) {
-	e.names.fill(body.Topics)
+// Count counts a request against the rules of where it passes, and fills in the names of topics known by id. The
+// tickets are for the request itself and for its reply.
+func (e *Engine) Count(s Source, r *wire.Request) (request, reply []Ticket) {
+	if r.KafkaRequest != nil {
+		e.names.fill(r.Topics)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, r := range e.rules {
-		if !slices.Contains(r.Lanes, lane) || !r.hits(h, body) {
+	for _, rule := range e.rules {
+		if !rule.covers(s) || !rule.hits(r) {
 			continue
 		}
-		r.seen++
-		switch due := r.seen >= r.Nth && (r.Times == -1 || r.seen-r.Nth < r.Times); {
+		rule.seen++
+		switch due := rule.seen >= rule.Nth && (rule.Times == -1 || rule.seen-rule.Nth < rule.Times); {
 		case !due:
-		case r.At == Request:
-			request = append(request, Ticket{r, r.seen})
+		case rule.At == Request:
+			request = append(request, Ticket{rule, rule.seen})
 		default:
-			reply = append(reply, Ticket{r, r.seen})
+			reply = append(reply, Ticket{rule, rule.seen})
 		}
 	}
 	return request, reply
 }
 
 // Fire lets a ticket's rule act on a frame and says what is to be done: ActionNote (nothing), ActionLose (with the
-// fate of the connection) or ActionHold (Hold.Wait tells how it ends). A rule removed meanwhile does nothing.
+// fate of the connection), ActionRefuse and ActionReplace (with the answer that the caller has made) or ActionHold
+// (Hold.Wait tells how it ends). A rule removed meanwhile does nothing.
 func (e *Engine) Fire(t Ticket, s Source, f *Frame) (action string, fate Fate, hold *Hold) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -154,6 +156,10 @@ func (e *Engine) Fire(t Ticket, s Source, f *Frame) (action string, fate Fate, h
 		return ActionHold, "", e.hold(t, s, f)
 	case ActionLose:
 		ev.Kind, ev.Action, ev.Reason = Lost, ActionLose, t.rule.Connection.past()
+	case ActionRefuse:
+		ev.Kind, ev.Action, ev.Error = Refused, ActionRefuse, t.rule.Error
+	case ActionReplace:
+		ev.Kind, ev.Action, ev.Error = Replaced, ActionReplace, t.rule.Error
 	default:
 		ev.Kind, ev.Action = Noted, ActionNote
 	}
@@ -163,6 +169,9 @@ func (e *Engine) Fire(t Ticket, s Source, f *Frame) (action string, fate Fate, h
 
 // Holds says whether Fire is going to hold the frame (unless the rule is removed first).
 func (t Ticket) Holds() bool { return t.rule.Action == ActionHold }
+
+// Error is the code of the error reply that the ticket's rule wants to be made; else "".
+func (t Ticket) Error() string { return t.rule.Error }
 
 // RuleID names the rule of a ticket.
 func (t Ticket) RuleID() string { return t.rule.ID }
@@ -178,9 +187,12 @@ func (e *Engine) find(id string) int {
 func (e *Engine) rewatch() {
 	watched := map[watch]bool{}
 	for _, r := range e.rules {
-		for _, lane := range r.Lanes {
-			for _, m := range r.Match {
-				watched[watch{lane, m.API}] = true
+		for _, m := range r.Match {
+			for _, lane := range r.Lanes {
+				watched[watch{lane, "", m.protocol(), m.API}] = true
+			}
+			for _, link := range r.Links {
+				watched[watch{"", link, m.protocol(), m.API}] = true
 			}
 		}
 	}

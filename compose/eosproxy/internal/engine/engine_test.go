@@ -10,6 +10,8 @@ import (
 
 	"eosproxy/internal/kafka"
 	"eosproxy/internal/kafkatest"
+	"eosproxy/internal/wire"
+	"eosproxy/internal/wiretest"
 )
 
 func rule(change func(*Rule)) Rule {
@@ -30,16 +32,12 @@ func add(t *testing.T, e *Engine, change func(*Rule)) {
 // count has the engine count a frame on a lane.
 func count(t *testing.T, e *Engine, lane string, frame []byte) (request, reply []Ticket, described *Frame) {
 	t.Helper()
-	h, err := kafka.ParseRequestHeader(frame[kafka.SizeLength:])
-	if err != nil {
-		t.Fatal(err)
+	f, err := kafka.NewCodec(func(string) bool { return true }, nil).Request(&wiretest.Stream{Rest: frame})
+	if err != nil || f.Odd != "" {
+		t.Fatal(err, f.Odd)
 	}
-	body, err := kafka.ParseBody(h, frame[kafka.SizeLength+h.Body:], true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request, reply = e.Count(lane, &h, &body)
-	return request, reply, NewFrame(h, body, len(frame))
+	request, reply = e.Count(Source{Lane: lane}, &f.Requests[0].Request)
+	return request, reply, NewFrame(f.Requests[0].Request, len(frame))
 }
 
 func newEngine() *Engine { return New(NewLog(1000)) }
@@ -122,8 +120,8 @@ func TestWhatCouldNotBeReadIsNeitherCommitNorAbort(t *testing.T) {
 	for _, committed := range []bool{true, false} {
 		e := newEngine()
 		add(t, e, func(r *Rule) { r.Match[0].Committed = &committed })
-		api, _ := kafka.LookupName("EndTxn")
-		request, _ := e.Count("lane-1", &kafka.RequestHeader{API: api}, &kafka.Body{})
+		unread := wire.Request{Protocol: wire.Kafka, API: "EndTxn", KafkaRequest: &wire.KafkaRequest{}}
+		request, _ := e.Count(Source{Lane: "lane-1"}, &unread)
 		if len(request) != 0 {
 			t.Errorf("committed %v: matched a body that was not read", committed)
 		}
@@ -137,7 +135,7 @@ func TestRuleCheck(t *testing.T) {
 		change func(*Rule)
 	}{
 		{"id: missing", func(r *Rule) { r.ID = "" }},
-		{"lanes: at least one is needed", func(r *Rule) { r.Lanes = nil }},
+		{"lanes, links: at least one is needed", func(r *Rule) { r.Lanes = nil }},
 		{"lanes: a lane without name", func(r *Rule) { r.Lanes = []string{""} }},
 		{"match: at least one is needed", func(r *Rule) { r.Match = nil }},
 		{`match[0]: api: Kafka has no API "EndTx"`, func(r *Rule) { r.Match[0].API = "EndTx" }},
@@ -171,7 +169,7 @@ func TestRulesByID(t *testing.T) {
 	if err := errors.Join(e.RemoveRule("r"), e.RemoveRule("r")); !errors.Is(err, ErrNoRule) {
 		t.Errorf("removed twice: %v", err)
 	}
-	if endTxn, _ := kafka.LookupName("EndTxn"); e.Watches("lane-1", endTxn) {
+	if e.Watches(Source{Lane: "lane-1"}, wire.Kafka, "EndTxn") {
 		t.Error("a removed rule is still watched for")
 	}
 }

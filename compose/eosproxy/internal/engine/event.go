@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"eosproxy/internal/kafka"
+	"eosproxy/internal/wire"
 )
 
 // The kinds of events.
@@ -15,45 +15,32 @@ const (
 	Released      = "released"
 	Lost          = "lost"
 	Noted         = "noted"
+	Refused       = "refused"
+	Replaced      = "replaced"
 	Opened        = "opened"
 	Closed        = "closed"
 	Unreadable    = "unreadable"
 	DroppedEvents = "dropped_events"
 )
 
-// A Source is where a frame passed: a hop, its lane ("" for links between brokers) and one of its connections.
+// A Source is where a frame passed: a hop, its lane or, between brokers, its link, and one of its connections.
 type Source struct {
 	Hop        string `json:"hop,omitempty"`
 	Lane       string `json:"lane,omitempty"`
+	Link       string `json:"link,omitempty"`
 	Connection uint64 `json:"connection,omitempty"`
 }
 
 // A Frame is what an event tells about a request, or about a reply by means of its request. Size counts the bytes of
-// the frame itself, its size field included.
+// the frame itself; of one whose end has not been seen yet those of its beginning.
 type Frame struct {
-	At              string        `json:"at"`
-	API             string        `json:"api"`
-	APIVersion      int16         `json:"api_version"`
-	CorrelationID   int32         `json:"correlation_id"`
-	ClientID        string        `json:"client_id"`
-	TransactionalID string        `json:"transactional_id,omitempty"`
-	Committed       *bool         `json:"committed,omitempty"`
-	GroupID         string        `json:"group_id,omitempty"`
-	Topics          []kafka.Topic `json:"topics,omitempty"`
-	Size            int           `json:"size"`
+	At string `json:"at"`
+	wire.Request
+	Size int `json:"size"`
 }
 
-// NewFrame describes a request whose header and body have been read.
-func NewFrame(h kafka.RequestHeader, body kafka.Body, size int) *Frame {
-	f := &Frame{
-		At: Request, API: h.API.Name, APIVersion: h.Version, CorrelationID: h.CorrelationID, ClientID: h.ClientID,
-		Committed: body.Committed, GroupID: body.GroupID, Topics: body.Topics, Size: size,
-	}
-	if len(body.TransactionalIDs) > 0 {
-		f.TransactionalID = body.TransactionalIDs[0]
-	}
-	return f
-}
+// NewFrame describes a request.
+func NewFrame(r wire.Request, size int) *Frame { return &Frame{At: Request, Request: r, Size: size} }
 
 // Reply describes the reply to the request f.
 func (f *Frame) Reply(size int) *Frame {
@@ -75,6 +62,7 @@ type Event struct {
 	Source
 	*Frame
 	Action string `json:"action,omitempty"`
+	Error  string `json:"error,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	// Count is how many events are missing, in a dropped_events.
 	Count uint64 `json:"count,omitempty"`

@@ -93,7 +93,7 @@ func TestEventJSON(t *testing.T) {
 	events, _ := e.Log.Since(0)
 	for i, want := range []string{
 		`{"seq":1,"kind":"lost","mono_ns":0,"wall_ns":0,"rule":"r","n":1,"hop":"lane-1/broker-1","lane":"lane-1",` +
-			`"connection":3,"at":"request","api":"EndTxn","api_version":1,"correlation_id":7,"client_id":"client",` +
+			`"connection":3,"at":"request","protocol":"kafka","api":"EndTxn","api_version":1,"correlation_id":7,"client_id":"client",` +
 			`"transactional_id":"tx","committed":false,"size":35,"action":"lose","reason":"connection reset"}`,
 		`{"seq":2,"kind":"closed","mono_ns":0,"wall_ns":0,"hop":"h","connection":4,"reason":"client closed"}`,
 	} {

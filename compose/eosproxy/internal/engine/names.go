@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"eosproxy/internal/kafka"
+	"eosproxy/internal/wire"
 )
 
 // namesLimit bounds how many topic ids are remembered.
@@ -28,7 +29,7 @@ func (t *topicNames) learn(topics []kafka.TopicID) {
 }
 
 // fill puts in the names of topics that a request gives by id; one that is not known gets its id for a name.
-func (t *topicNames) fill(topics []kafka.Topic) {
+func (t *topicNames) fill(topics []wire.Topic) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for i := range topics {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"eosproxy/internal/kafka"
+	"eosproxy/internal/wire"
 )
 
 // Where a rule acts.
@@ -16,9 +16,11 @@ const (
 
 // What a rule does.
 const (
-	ActionHold = "hold"
-	ActionLose = "lose"
-	ActionNote = "note"
+	ActionHold    = "hold"
+	ActionLose    = "lose"
+	ActionNote    = "note"
+	ActionRefuse  = "refuse"  // a request: its client gets an error
+	ActionReplace = "replace" // a reply: an error takes its place
 )
 
 // A Fate is what becomes of the connection whose frame was lost or dropped.
@@ -40,27 +42,19 @@ func (f Fate) Check() error {
 // maxHoldMS bounds hold_ms_max: a day.
 const maxHoldMS = 24 * 60 * 60 * 1000
 
-// A Match describes requests; fields that are absent match anything. Topic may be a name or, for the versions that
-// carry ids, an id.
-type Match struct {
-	API             string  `json:"api"`
-	Committed       *bool   `json:"committed,omitempty"`
-	TransactionalID *string `json:"transactional_id,omitempty"`
-	Topic           *string `json:"topic,omitempty"`
-	Partition       *int32  `json:"partition,omitempty"`
-}
-
 // A Rule acts on the Nth request (and on the Times-1 behind it; -1: on all behind it) that any of Match describes, or
-// on its reply, counted over all connections of all hops of its lanes.
+// on its reply, counted over all connections of all hops of its lanes and links.
 type Rule struct {
 	ID         string   `json:"id"`
-	Lanes      []string `json:"lanes"`
+	Lanes      []string `json:"lanes,omitempty"`
+	Links      []string `json:"links,omitempty"`
 	Match      []Match  `json:"match"`
 	At         string   `json:"at"`
 	Nth        int      `json:"nth"`
 	Times      int      `json:"times"`
 	Action     string   `json:"action"`
 	Connection Fate     `json:"connection"`
+	Error      string   `json:"error,omitempty"`
 	HoldMSMax  int      `json:"hold_ms_max"`
 }
 
@@ -71,7 +65,7 @@ func NewRule() Rule { return Rule{Nth: 1, Times: 1, Connection: Close} }
 func (r *Rule) Check() error {
 	errs := []error{
 		oneOf("at", r.At, Request, Reply),
-		oneOf("action", r.Action, ActionHold, ActionLose, ActionNote),
+		oneOf("action", r.Action, ActionHold, ActionLose, ActionNote, ActionRefuse, ActionReplace),
 		r.Connection.Check(),
 	}
 	wrong := func(is bool, format string, args ...any) {
@@ -80,55 +74,35 @@ func (r *Rule) Check() error {
 		}
 	}
 	wrong(r.ID == "", "id: missing")
-	wrong(len(r.Lanes) == 0, "lanes: at least one is needed")
+	wrong(len(r.Lanes)+len(r.Links) == 0, "lanes, links: at least one is needed")
 	wrong(slices.Contains(r.Lanes, ""), "lanes: a lane without name")
+	wrong(slices.Contains(r.Links, ""), "links: a link without name")
 	wrong(len(r.Match) == 0, "match: at least one is needed")
 	wrong(r.Nth < 1, "nth: %d is less than 1", r.Nth)
 	wrong(r.Times < 1 && r.Times != -1, "times: %d is neither -1 nor at least 1", r.Times)
+	wrong(r.Action == ActionRefuse && r.At == Reply, "at: a reply cannot be refused, only replaced")
+	wrong(r.Action == ActionReplace && r.At == Request, "at: a request cannot be replaced, only refused")
+	wrong(r.answers() && r.Error == "", "error: missing, to %s with", r.Action)
+	wrong(!r.answers() && r.Error != "", "error: of no use to %s", r.Action)
 	wrong(r.HoldMSMax < 0 || r.HoldMSMax > maxHoldMS, "hold_ms_max: %d is not within 0 and %d", r.HoldMSMax, maxHoldMS)
 	for i := range r.Match {
-		if err := r.Match[i].check(); err != nil {
+		if err := r.Match[i].check(r.Error); err != nil {
 			errs = append(errs, fmt.Errorf("match[%d]: %w", i, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// check refuses what never could match: a fault that silently never fires is worse than an error.
-func (m *Match) check() error {
-	api, ok := kafka.LookupName(m.API)
-	if !ok {
-		return fmt.Errorf("api: Kafka has no API %q", m.API)
-	}
-	given := map[kafka.Field]bool{
-		kafka.FieldCommitted:       m.Committed != nil,
-		kafka.FieldTransactionalID: m.TransactionalID != nil,
-		kafka.FieldTopic:           m.Topic != nil,
-		kafka.FieldPartition:       m.Partition != nil,
-	}
-	var errs []error
-	for _, field := range kafka.Fields {
-		if given[field] && !api.Carries(field) {
-			errs = append(errs, fmt.Errorf("%s: a request of %s has none", field, m.API))
-		}
-	}
-	return errors.Join(errs...)
+// answers says whether the rule has an error reply made.
+func (r *Rule) answers() bool { return r.Action == ActionRefuse || r.Action == ActionReplace }
+
+// covers says whether the rule looks at what passes there.
+func (r *Rule) covers(s Source) bool {
+	return s.Lane != "" && slices.Contains(r.Lanes, s.Lane) || s.Link != "" && slices.Contains(r.Links, s.Link)
 }
 
-func (m *Match) hits(h *kafka.RequestHeader, body *kafka.Body) bool {
-	return m.API == h.API.Name &&
-		(m.Committed == nil || body.Committed != nil && *m.Committed == *body.Committed) &&
-		(m.TransactionalID == nil || slices.Contains(body.TransactionalIDs, *m.TransactionalID)) &&
-		(m.Topic == nil && m.Partition == nil || slices.ContainsFunc(body.Topics, m.hitsTopic))
-}
-
-func (m *Match) hitsTopic(t kafka.Topic) bool {
-	return (m.Topic == nil || *m.Topic == t.Topic || t.ID != "" && *m.Topic == t.ID) &&
-		(m.Partition == nil || slices.Contains(t.Partitions, *m.Partition))
-}
-
-func (r *Rule) hits(h *kafka.RequestHeader, body *kafka.Body) bool {
-	return slices.ContainsFunc(r.Match, func(m Match) bool { return m.hits(h, body) })
+func (r *Rule) hits(request *wire.Request) bool {
+	return slices.ContainsFunc(r.Match, func(m Match) bool { return m.hits(request) })
 }
 
 func oneOf(field, value string, allowed ...string) error {

@@ -6,10 +6,12 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"eosproxy/internal/engine"
+	"eosproxy/internal/wire"
 )
 
 // lingerTime is how long a connection that is closed with FIN still swallows what its peer sends. Without it the
@@ -24,23 +26,29 @@ type conn struct {
 	client   *net.TCPConn
 	upstream *net.TCPConn // nil until dialled
 
-	pending    pending
-	unreadable sync.Once // what could not be read is announced once
-	opaque     bool      // the requests have no headers any more; of the direction upwards alone
+	codec      wire.Codec       // nil when the bytes are not looked at
+	opaque     atomic.Bool      // both directions are relayed as they are from here on
+	unreadable sync.Once        // what could not be read is announced once
+	unsent     []*wire.Exchange // what is going on with the next write; of the direction of requests alone
+	down       *direction       // the direction of replies
 
-	// Each direction ends its own source: these are closed when nothing can reach the peer any more.
-	upstreamGone, clientGone chan struct{}
+	// Each direction ends its own source: these are closed when nothing can reach the peer any more, and deaf when
+	// replies are not read any more.
+	upstreamGone, clientGone, deaf chan struct{}
 
 	endMu sync.Mutex    // guards the end against the dialling
 	ended chan struct{} // closed when the connection has ended
 }
 
 func newConn(h *Hop, client *net.TCPConn) *conn {
-	source := engine.Source{Hop: h.name, Lane: h.lane, Connection: lastConnection.Add(1)}
-	return &conn{
-		hop: h, source: source, client: client,
-		upstreamGone: make(chan struct{}), clientGone: make(chan struct{}), ended: make(chan struct{}),
+	source := engine.Source{Hop: h.name, Lane: h.lane, Link: h.link, Connection: lastConnection.Add(1)}
+	c := &conn{
+		hop: h, source: source, client: client, upstreamGone: make(chan struct{}), clientGone: make(chan struct{}),
+		deaf: make(chan struct{}), ended: make(chan struct{}),
 	}
+	c.codec = protocols[h.protocol](c)
+	c.opaque.Store(c.codec == nil)
+	return c
 }
 
 // run relays until both directions have ended.
@@ -51,7 +59,8 @@ func (c *conn) run(address string) {
 	why := make(chan string, 2)
 	up := c.newDirection(c.client, c.upstream, c.hop.requests, &c.hop.counters.bytesUp)
 	down := c.newDirection(c.upstream, c.client, c.hop.replies, &c.hop.counters.bytesDown)
-	up.out.beforeWrite = c.pending.sent
+	c.down, up.gone, up.deaf, down.gone = down, c.upstreamGone, c.deaf, c.clientGone
+	up.out.beforeWrite, up.going = c.stamp, c.expect
 	down.out.survive = true // so that a held request outlives its client
 	var both sync.WaitGroup
 	both.Add(2)
@@ -136,6 +145,17 @@ func closeGently(peer *net.TCPConn) {
 	_ = peer.SetDeadline(time.Now().Add(lingerTime))
 }
 
+// setReadDeadline bounds the next reads from a peer, unless the connection has ended and with it all of them.
+func (c *conn) setReadDeadline(peer *net.TCPConn, t time.Time) bool {
+	c.endMu.Lock()
+	defer c.endMu.Unlock()
+	if c.isEnded() {
+		return false
+	}
+	_ = peer.SetReadDeadline(t)
+	return true
+}
+
 func (c *conn) isEnded() bool {
 	select {
 	case <-c.ended:
@@ -154,11 +174,11 @@ func (c *conn) log(kind, reason string) {
 
 // unread announces, once per connection, that something could not be read and was relayed as it is.
 func (c *conn) unread(frame *engine.Frame, reason string) {
-	c.unreadable.Do(func() { c.refuse(frame, reason) })
+	c.unreadable.Do(func() { c.announce(frame, reason) })
 }
 
-// refuse announces that something could not be read.
-func (c *conn) refuse(frame *engine.Frame, reason string) {
+// announce announces that something could not be read.
+func (c *conn) announce(frame *engine.Frame, reason string) {
 	c.hop.opts.Engine.Log.Append(engine.Event{
 		Kind: engine.Unreadable, Source: c.source, Frame: frame, Reason: reason,
 	})

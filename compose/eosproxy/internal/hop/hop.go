@@ -15,12 +15,6 @@ import (
 	"eosproxy/internal/loopback"
 )
 
-// The protocols.
-const (
-	Kafka = "kafka"
-	TCP   = "tcp"
-)
-
 // The settings of a direction.
 const (
 	Pass     = "pass"
@@ -96,16 +90,14 @@ func (c *Config) check(p loopback.Policy) error {
 	if c.Name == "" {
 		errs = append(errs, errors.New("name: missing"))
 	}
-	if c.Protocol != Kafka && c.Protocol != TCP {
-		errs = append(errs, fmt.Errorf("protocol: %q is neither %q nor %q", c.Protocol, Kafka, TCP))
-	}
+	errs = append(errs, checkProtocol(c.Protocol))
 	for field, address := range map[string]string{"listen": c.Listen, "upstream": c.Upstream} {
 		if err := p.Check(address); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", field, err))
 		}
 	}
-	if len(errs) > 0 {
-		return fmt.Errorf("%w: hop %q: %w", ErrInvalid, c.Name, errors.Join(errs...))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%w: hop %q: %w", ErrInvalid, c.Name, err)
 	}
 	return nil
 }

@@ -4,20 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"syscall"
 	"time"
 
 	"eosproxy/internal/engine"
-	"eosproxy/internal/kafka"
-)
-
-const (
-	// headPrefix is what is read of a request before it is known to need more: enough for most.
-	headPrefix = 512
-	// holdLimit is how much of a held frame is taken into memory, so that it does not depend on its sender any more;
-	// of a longer frame the rest stays with the sender's kernel. It is also the most that is read of a request to find
-	// what rules match.
-	holdLimit = 4 << 20
+	"eosproxy/internal/wire"
 )
 
 var (
@@ -47,7 +39,7 @@ func (c *conn) relayDown(d *direction) string {
 	err := c.pump(d, c.nextReply)
 	blackhole := errors.Is(err, errBlackhole)
 	if blackhole || errors.Is(err, errGone) || c.isEnded() {
-		c.pending.stop()
+		close(c.deaf)
 		err = d.swallow()
 	}
 	close(c.upstreamGone)
@@ -68,209 +60,254 @@ func (c *conn) relayDown(d *direction) string {
 	return why
 }
 
-// pump relays frame by frame, or with protocol tcp all bytes as they come, until something ends it.
-func (c *conn) pump(d *direction, next func(*direction, int) error) error {
-	if c.hop.protocol == TCP {
-		return d.copy(-1)
-	}
-	for {
-		b, err := d.peek(kafka.SizeLength)
-		if err != nil {
-			return err
-		}
-		size, err := kafka.FrameSize(b)
-		if err != nil {
-			_ = d.buf.Flush()
-			c.refuse(nil, err.Error())
-			c.end(engine.Close, "unreadable: "+err.Error())
-			return errOver
-		}
-		if err := next(d, kafka.SizeLength+size); err != nil {
-			return err
+// pump relays frame by frame, or all bytes as they come where there are no frames, until something ends it.
+func (c *conn) pump(d *direction, next func(*direction) error) error {
+	for !c.opaque.Load() {
+		if err := next(d); err != nil {
+			var unreadable *wire.Unreadable
+			if !errors.As(err, &unreadable) {
+				return err
+			}
+			if err := c.giveUp(d, unreadable); err != nil {
+				return err
+			}
 		}
 	}
+	return d.copy(-1)
 }
 
-// nextRequest relays the request of total bytes that comes next.
-func (c *conn) nextRequest(d *direction, total int) error {
-	if c.opaque {
-		return d.copy(total)
+// giveUp relays from here on what it cannot read, or refuses it.
+func (c *conn) giveUp(d *direction, u *wire.Unreadable) error {
+	if !u.Refuse {
+		if !c.opaque.Swap(true) {
+			c.announce(nil, u.Reason)
+		}
+		return nil
 	}
-	r, err := c.readRequest(d, total)
-	if err != nil {
+	_ = d.buf.Flush()
+	c.announce(nil, u.Reason)
+	c.end(engine.Close, "unreadable: "+u.Reason)
+	return errOver
+}
+
+// A step is what a rule is to do to a frame, on account of one of the requests in it.
+type step struct {
+	engine.Ticket
+	request *wire.Exchange
+	frame   *engine.Frame // what events tell
+	answer  []byte        // the error reply, if the rule wants one
+}
+
+// nextRequest relays the request that comes next.
+func (c *conn) nextRequest(d *direction) error {
+	var err error
+	if d.frame, err = c.codec.Request(d); err != nil {
 		return err
+	}
+	f := &d.frame
+	if f.Odd != "" {
+		var about *engine.Frame
+		if len(f.Requests) > 0 {
+			about = engine.NewFrame(f.Requests[0].Request, f.Size)
+		}
+		c.unread(about, f.Odd)
 	}
 	if c.isEnded() { // what comes after the end is not counted
 		return errEnded
 	}
-	f := passing{total: total, head: r.head, gone: c.upstreamGone}
-	reply := expected{correlationID: r.header.CorrelationID, timed: !isLongPoll(r.header.API)}
-	if r.watched {
-		f.tickets, reply.tickets = c.hop.opts.Engine.Count(c.source.Lane, &r.header, &r.body)
+	var steps []step
+	for _, x := range f.Requests {
+		if !x.Watched {
+			continue
+		}
+		if steps, err = c.count(d, f, x, steps); err != nil {
+			return err
+		}
 	}
-	if len(f.tickets)+len(reply.tickets) > 0 {
-		f.frame = engine.NewFrame(r.header, r.body, total)
-		reply.frame = f.frame
-	}
-	if r.header.API.Key == kafka.Metadata && c.source.Lane != "" {
-		reply.metadata = r.header.Version
-	}
-	if !r.unanswered {
-		f.reply = &reply
-	}
-	return c.carry(d, f)
+	return c.carry(d, f, steps)
 }
 
-// nextReply relays the reply of total bytes that comes next.
-func (c *conn) nextReply(d *direction, total int) error {
-	b, err := d.peek(min(total, kafka.SizeLength+4))
+// count counts a request. What is to be done with it is added to steps, what with its reply is kept for that.
+func (c *conn) count(d *direction, f *wire.Frame, x *wire.Exchange, steps []step) ([]step, error) {
+	request, reply := c.hop.opts.Engine.Count(c.source, &x.Request)
+	if len(request)+len(reply) == 0 {
+		return steps, nil
+	}
+	frame := engine.NewFrame(x.Request, f.Size)
+	add := func(to []step, tickets []engine.Ticket) ([]step, error) {
+		for _, t := range tickets {
+			s := step{Ticket: t, request: x, frame: frame}
+			if t.Error() != "" {
+				if err := c.answer(d, f, &s); err != nil {
+					return to, err
+				}
+				if s.answer == nil {
+					continue
+				}
+			}
+			to = append(to, s)
+		}
+		return to, nil
+	}
+	replies, err := add(nil, reply)
 	if err != nil {
+		return steps, err
+	}
+	x.Rules = replies
+	return add(steps, request)
+}
+
+// answer makes the error reply that a rule wants. Where the protocol has none the rule does nothing, as is announced.
+func (c *conn) answer(d *direction, f *wire.Frame, s *step) (err error) {
+	if err := d.takeFrame(f); err != nil {
 		return err
 	}
+	if s.answer, err = c.codec.Answer(s.request, d.head, s.Error()); err != nil {
+		c.announce(s.frame, fmt.Sprintf("rule %s does nothing: %v", s.RuleID(), err))
+	}
+	return nil
+}
+
+// expect tells the codec that a request is going on.
+func (c *conn) expect(f *wire.Frame) {
+	select {
+	case <-c.deaf:
+		return
+	default:
+	}
+	c.unsent = append(c.unsent, f.Requests...)
+	if !c.codec.Expect(f) {
+		c.unread(nil, fmt.Sprintf("more than %d requests are without reply; the oldest are forgotten", wire.QueueLimit))
+	}
+}
+
+// stamp notes that all requests so far are on their way.
+func (c *conn) stamp() {
+	if len(c.unsent) == 0 {
+		return
+	}
+	now := int64(time.Since(epoch))
+	for _, x := range c.unsent {
+		x.Sent.Store(now)
+	}
+	clear(c.unsent)
+	c.unsent = c.unsent[:0]
+}
+
+// epoch is what requests are stamped against.
+var epoch = time.Now()
+
+// nextReply relays the reply that comes next.
+func (c *conn) nextReply(d *direction) error {
+	var err error
+	if d.frame, err = c.codec.Reply(d); err != nil {
+		return err
+	}
+	f := &d.frame
 	if c.isEnded() {
 		return errEnded
 	}
-	id, err := kafka.ParseReplyHeader(b[kafka.SizeLength:])
-	if err != nil {
-		c.unread(nil, fmt.Sprintf("a reply of %d bytes has no correlation id", total))
-		return d.copy(total)
+	if f.Odd != "" {
+		c.unread(nil, f.Odd)
 	}
-	request, ok := c.pending.take(id)
-	switch {
-	case !ok:
-		c.unread(nil, fmt.Sprintf("a reply of correlation id %d, but no such request", id))
-	case request.timed && !request.sentAt.IsZero():
-		c.hop.rtt.add(time.Since(request.sentAt))
+	x := f.Answers
+	if x == nil {
+		return c.carry(d, f, nil)
 	}
-	if request.metadata > 0 {
-		if b, err = d.peek(min(total, readBuffer)); err != nil {
-			return err
+	if sent := x.Sent.Load(); x.Timed && sent > 0 {
+		c.hop.rtt.add(time.Since(epoch) - time.Duration(sent))
+	}
+	steps, _ := x.Rules.([]step)
+	if len(steps) > 0 {
+		reply := steps[0].frame.Reply(f.Size)
+		reply.Text = cmp.Or(f.Text, reply.Text)
+		for i := range steps {
+			steps[i].frame = reply
 		}
-		c.hop.opts.Engine.LearnTopics(kafka.TopicIDs(request.metadata, b[kafka.SizeLength:]))
 	}
-	f := passing{total: total, tickets: request.tickets, gone: c.clientGone}
-	if len(f.tickets) > 0 {
-		f.frame = request.frame.Reply(total)
-	}
-	return c.carry(d, f)
+	return c.carry(d, f, steps)
 }
 
-// A request as far as it has been read.
-type request struct {
-	header     kafka.RequestHeader
-	body       kafka.Body
-	head       []byte // what of the frame had to be taken into memory; nil when looking at it was enough
-	watched    bool   // rules are to see it
-	unanswered bool   // it gets no reply
-}
-
-// readRequest reads as little as possible of the request that comes next. What it cannot read it announces, and the
-// request is relayed as it is. An error means that the request did not arrive as a whole.
-func (c *conn) readRequest(d *direction, total int) (r request, err error) {
-	read := 0
-	for _, read = range []int{min(total, headPrefix), min(total, readBuffer)} {
-		var b []byte
-		if b, err = d.peek(read); err != nil {
-			return r, err
-		}
-		if r, err = c.parseRequest(b[kafka.SizeLength:], read == total); !errors.Is(err, kafka.ErrShort) {
-			break
-		}
-	}
-	if r.watched && errors.Is(err, kafka.ErrShort) { // a rule may want what is behind the records of a Produce
-		var head []byte
-		if head, err = d.take(total); err != nil {
-			return r, err
-		}
-		read = len(head)
-		r, err = c.parseRequest(head[kafka.SizeLength:], read == total)
-		r.head = head
-	}
-	switch {
-	case errors.Is(err, kafka.ErrShort):
-		err = fmt.Errorf("%s: what is behind its first %d bytes is not read", r.header.API.Name, read)
-	case err == nil && r.header.API.Key == kafka.SaslHandshake && r.header.Version == 0:
-		c.opaque = true
-		err = errors.New("SaslHandshake of version 0: what follows has no headers and is relayed as it is")
-	}
-	if err != nil {
-		c.unread(engine.NewFrame(r.header, r.body, total), err.Error())
-	}
-	return r, nil
-}
-
-// parseRequest reads what is needed of a request; whole says that the prefix reaches to its end.
-func (c *conn) parseRequest(prefix []byte, whole bool) (r request, err error) {
-	defer func() {
-		if whole && errors.Is(err, kafka.ErrShort) {
-			err = fmt.Errorf("%w: the request ends in the middle of its header", kafka.ErrMalformed)
-		}
-	}()
-	if r.header, err = kafka.ParseRequestHeader(prefix); err != nil {
-		return r, err
-	}
-	r.watched = c.hop.opts.Engine.Watches(c.source.Lane, r.header.API)
-	if r.header.API.Key == kafka.Produce {
-		acks, err := kafka.ProduceAcks(r.header, prefix[r.header.Body:])
-		if err != nil {
-			return r, err
-		}
-		r.unanswered = acks == 0
-	}
-	if r.watched {
-		r.body, err = kafka.ParseBody(r.header, prefix[r.header.Body:], whole)
-	}
-	return r, err
-}
-
-// A frame that passes.
-type passing struct {
-	total   int    // its length, size field included
-	head    []byte // what of it is already in memory; nil when all of it is still to be read
-	tickets []engine.Ticket
-	frame   *engine.Frame // what events tell of it; nil without tickets
-	reply   *expected     // what to expect once it is sure to go on; nil when nothing
-	gone    <-chan struct{}
-}
-
-// carry takes a frame through the rules that have a ticket for it and then to its destination, which f.gone says
-// cannot be reached any more.
-func (c *conn) carry(d *direction, f passing) error {
+// carry takes a frame through the rules that are to act on it and then to its destination.
+func (c *conn) carry(d *direction, f *wire.Frame, steps []step) error {
 	delivered := func(error) {}
-	for _, t := range f.tickets {
-		if t.Holds() && f.head == nil {
-			var err error
-			if f.head, err = d.take(f.total); err != nil {
+	for _, s := range steps {
+		if s.Holds() {
+			if err := d.takeFrame(f); err != nil {
 				return err
 			}
 		}
-		action, fate, hold := c.hop.opts.Engine.Fire(t, c.source, f.frame)
+		if d.whole {
+			s.frame.Size = len(d.head)
+		}
+		action, fate, hold := c.hop.opts.Engine.Fire(s.Ticket, c.source, s.frame)
+		if action == engine.ActionNote {
+			continue
+		}
+		delivered(nil) // to this rule, by the one before
 		switch action {
 		case engine.ActionHold:
-			delivered(nil) // to this rule, by the one before
-			v, ok := hold.Wait(c.ended, f.gone)
+			v, ok := hold.Wait(c.ended, d.gone)
 			if !ok {
 				return errGone
 			}
 			if !v.Deliver {
-				err := c.lose(d, v.Fate, "frame dropped, held by rule "+t.RuleID())
+				err := c.lose(d, v.Fate, "frame dropped, held by rule "+s.RuleID())
 				hold.Done(v, nil)
 				return err
 			}
 			delivered = func(err error) { hold.Done(v, err) }
 		case engine.ActionLose:
-			delivered(nil)
-			return c.lose(d, fate, "frame lost by rule "+t.RuleID())
+			return c.lose(d, fate, "frame lost by rule "+s.RuleID())
+		case engine.ActionRefuse:
+			return c.refuse(d, f, s)
+		case engine.ActionReplace:
+			f.Drop, f.Insert = true, s.answer
+			c.codec.Replace(f, s.answer)
+			return c.send(d, f)
 		}
 	}
-	if f.reply != nil && !c.pending.add(*f.reply) {
-		c.unread(nil, fmt.Sprintf("more than %d requests are without reply; the oldest are forgotten", pendingLimit))
+	if d.going != nil {
+		d.going(f)
 	}
-	if f.head == nil {
-		return d.copy(f.total)
+	taken := d.taken()
+	err := c.send(d, f)
+	if taken && err == nil {
+		err = d.buf.Flush()
 	}
-	err := d.deliver(f.head, f.total)
 	delivered(cmp.Or(err, d.out.failed))
+	return err
+}
+
+// send lets a frame go on, or what is to be in its place.
+func (c *conn) send(d *direction, f *wire.Frame) error {
+	if _, err := d.buf.Write(f.Insert); err != nil {
+		return err
+	}
+	if f.Close {
+		_ = d.buf.Flush()
+		c.end(engine.Close, "closed behind an error reply")
+		return errOver
+	}
+	if f.Drop {
+		return d.pass(f, io.Discard)
+	}
+	return d.pass(f, d.buf)
+}
+
+// refuse keeps a request from its server; the direction of replies is to answer it.
+func (c *conn) refuse(d *direction, f *wire.Frame, s step) error {
+	if !f.Lazy {
+		if err := d.pass(f, io.Discard); err != nil {
+			return err
+		}
+	}
+	r := c.codec.Refuse(f, s.request, s.answer)
+	c.down.wake()
+	if r.Close {
+		return errBlackhole // until the other direction ends the connection
+	}
+	_, err := d.buf.Write(r.Upstream)
 	return err
 }
 

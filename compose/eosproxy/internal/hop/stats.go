@@ -4,8 +4,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"eosproxy/internal/kafka"
 )
 
 // counters of one hop, since it was made.
@@ -49,13 +47,4 @@ func (w *window) reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.w = Window{}
-}
-
-// isLongPoll says whether a broker may delay the reply until something happens.
-func isLongPoll(api kafka.API) bool {
-	switch api.Key {
-	case kafka.Fetch, kafka.ShareFetch, kafka.JoinGroup, kafka.SyncGroup:
-		return true
-	}
-	return false
 }

@@ -8,6 +8,7 @@ import (
 
 	"eosproxy/internal/engine"
 	"eosproxy/internal/kafkatest"
+	"eosproxy/internal/wire"
 )
 
 func TestHeldRequestIsDelivered(t *testing.T) {
@@ -321,7 +322,7 @@ func TestHeldFrameIsLargerThanMemoryAllows(t *testing.T) {
 	r, h, _ := lane(t)
 	r.rule(func(rule *engine.Rule) { rule.Match[0].API = "Produce" })
 	c := connect(t, h)
-	records := make([]byte, holdLimit+1234)
+	records := make([]byte, wire.FrameLimit+1234)
 	for i := range records {
 		records[i] = byte(i * i >> 7)
 	}

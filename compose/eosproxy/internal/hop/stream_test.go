@@ -15,6 +15,7 @@ import (
 
 	"eosproxy/internal/engine"
 	"eosproxy/internal/kafkatest"
+	"eosproxy/internal/wire"
 )
 
 // recorded is the golden stream of requests.
@@ -102,7 +103,7 @@ func same(t *testing.T, way string, got, want []byte) {
 
 // A randomStream of frames, known ones and arbitrary ones; their sizes lie around those of the buffers.
 func randomStream(random *rand.Rand, known [][]byte) []byte {
-	sizes := []int{0, 1, 3, 4, 5, 8, 100, headPrefix - 5, headPrefix - 4, headPrefix, 5000, writeBuffer, readBuffer - 4, readBuffer, 3 * readBuffer}
+	sizes := []int{0, 1, 3, 4, 5, 8, 100, 512 - 5, 512 - 4, 512, 5000, writeBuffer, readBuffer - 4, readBuffer, 3 * readBuffer}
 	var stream []byte
 	for range 1 + random.IntN(40) {
 		switch random.IntN(5) {
@@ -121,7 +122,7 @@ func randomStream(random *rand.Rand, known [][]byte) []byte {
 		}
 	}
 	if random.IntN(10) == 0 {
-		stream = append(stream, kafkatest.Produce(1, -1, "orders", kafkatest.Records{Bytes: make([]byte, holdLimit+99)})...)
+		stream = append(stream, kafkatest.Produce(1, -1, "orders", kafkatest.Records{Bytes: make([]byte, wire.FrameLimit+99)})...)
 	}
 	if random.IntN(4) == 0 { // torn off
 		stream = stream[:len(stream)-random.IntN(min(len(stream), 20))]

@@ -134,6 +134,31 @@ const (
 	ShareFetch         int16 = 78
 
 	controlledShutdown int16 = 7
+
+	// Those whose replies repeat what the request lists.
+	listOffsets             int16 = 2
+	offsetFetch             int16 = 9
+	findCoordinator         int16 = 10
+	describeGroups          int16 = 15
+	createTopics            int16 = 19
+	deleteTopics            int16 = 20
+	deleteRecords           int16 = 21
+	offsetForLeaderEpoch    int16 = 23
+	writeTxnMarkers         int16 = 27
+	createAcls              int16 = 30
+	deleteAcls              int16 = 31
+	describeConfigs         int16 = 32
+	alterConfigs            int16 = 33
+	createPartitions        int16 = 37
+	deleteGroups            int16 = 42
+	electLeaders            int16 = 43
+	incrementalAlterConfigs int16 = 44
+	alterReassignments      int16 = 45
+	describeProducers       int16 = 61
+	describeTransactions    int16 = 65
+	consumerGroupDescribe   int16 = 69
+	shareGroupDescribe      int16 = 77
+	streamsGroupDescribe    int16 = 89
 )
 
 var apisByName = func() map[string]API {

@@ -4,83 +4,77 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"eosproxy/internal/wire"
 )
 
 // A Topic names partitions of one topic in a request.
-type Topic struct {
-	// Topic is the topic's name. Versions that carry ids instead (Produce 13, OffsetCommit 10, TxnOffsetCommit 6)
-	// leave it empty: replies to Metadata tell which name an id stands for (TopicIDs).
-	Topic string `json:"topic"`
-	// ID is the topic's id in Kafka's own notation, URL-safe base64; empty where the version carries names.
-	ID         string  `json:"topic_id,omitempty"`
-	Partitions []int32 `json:"partitions"`
-}
+type Topic = wire.Topic
 
-// A Body holds the fields of a request's body that rules can match; the others are empty.
+// A Body holds the fields of a request's body that rules can match or events tell; the others are empty.
 type Body struct {
-	// TransactionalIDs has one element except in a batched AddPartitionsToTxn (version 4 and later).
+	// TransactionalIDs has one element except where requests are batched (AddPartitionsToTxn 4 and later).
 	TransactionalIDs []string
-	// Committed tells the commit from the abort in an EndTxn; nil when it could not be read.
+	// Committed tells the commit from the abort in an EndTxn or a WriteTxnMarkers; nil when it could not be read, or
+	// when a WriteTxnMarkers has both.
 	Committed *bool
 	GroupID   string
 	Topics    []Topic
 
-	listed bool // all topics and partitions have been read, though perhaps not what follows the last of them
+	mixed     bool // there are commits and aborts
+	sessionID int32
+	epoch     int32   // of the session of a Fetch
+	forgotten []Topic // what a Fetch takes out of its session
+	listed    bool    // all topics and partitions have been read, though perhaps not what follows the last of them
 }
 
-// A bodyReader reads the part of a body that matters.
-type bodyReader struct {
-	read func(r *reader, version int16, flexible bool, body *Body)
-	// carries lists which of the matchable fields the API has.
-	carries []Field
-}
+// A role is what a field of a request is to rules and events.
+type role int
 
-// A Field is a part of a body that a rule can match.
-type Field string
-
-// The fields that rules can match.
 const (
-	FieldCommitted       Field = "committed"
-	FieldTransactionalID Field = "transactional_id"
-	FieldTopic           Field = "topic"
-	FieldPartition       Field = "partition"
+	noRole role = iota
+	roleTransactionalID
+	roleCommitted
+	roleGroupID
+	roleTopics // a list of topics
+	roleTopicName
+	roleTopicID
+	rolePartitions // a topic's list of partitions
+	rolePartition
+	roleForgotten
+	roleSessionID
+	roleSessionEpoch
 )
 
-// Fields lists all of them.
-var Fields = []Field{FieldCommitted, FieldTransactionalID, FieldTopic, FieldPartition}
-
-var bodies = map[int16]bodyReader{
-	Produce:            {readProduce, []Field{FieldTransactionalID, FieldTopic, FieldPartition}},
-	OffsetCommit:       {readOffsetCommit, []Field{FieldTopic, FieldPartition}},
-	InitProducerID:     {readTransactionalID, []Field{FieldTransactionalID}},
-	AddPartitionsToTxn: {readAddPartitions, []Field{FieldTransactionalID, FieldTopic, FieldPartition}},
-	AddOffsetsToTxn:    {readAddOffsets, []Field{FieldTransactionalID}},
-	EndTxn:             {readEndTxn, []Field{FieldTransactionalID, FieldCommitted}},
-	TxnOffsetCommit:    {readTxnOffsetCommit, []Field{FieldTransactionalID, FieldTopic, FieldPartition}},
-}
-
-// Carries says whether requests of an API have the field, so that a rule that never could match is refused.
-func (a API) Carries(field Field) bool {
-	return slices.Contains(bodies[a.Key].carries, field)
+// Kafka has several names for the same thing.
+var roles = map[string]role{
+	"transactional_id": roleTransactionalID, "v3_and_below_transactional_id": roleTransactionalID,
+	"committed": roleCommitted, "transaction_result": roleCommitted,
+	"group_id": roleGroupID,
+	"topics":   roleTopics, "topic_data": roleTopics, "v3_and_below_topics": roleTopics, "topic_partitions": roleTopics,
+	"name": roleTopicName, "topic": roleTopicName, "topic_name": roleTopicName, "topic_id": roleTopicID,
+	"partitions": rolePartitions, "partition_data": rolePartitions, "partition_indexes": rolePartitions,
+	"index": rolePartition, "partition": rolePartition, "partition_index": rolePartition, "partition_id": rolePartition,
+	"forgotten_topics_data": roleForgotten, "session_id": roleSessionID, "session_epoch": roleSessionEpoch,
 }
 
 // ParseBody reads the body of a request from the first bytes behind its header; whole says that they reach to the
-// end of the frame. An API without matchable fields gives an empty body. ErrShort asks for a longer prefix; the body
-// then holds what could be read, each field and each list up to where the prefix ends.
+// end of the frame. ErrShort asks for a longer prefix; the body then holds what could be read, each field and each
+// list up to where the prefix ends.
 func ParseBody(h RequestHeader, prefix []byte, whole bool) (Body, error) {
-	var body Body
-	b, ok := bodies[h.API.Key]
-	if !ok {
-		return body, nil
-	}
-	if h.Version > h.API.Highest {
-		return body, fmt.Errorf("%s of version %d: only versions up to %d are known", h.API.Name, h.Version, h.API.Highest)
-	}
-	r := reader{buf: prefix}
-	b.read(&r, h.Version, h.API.IsFlexible(h.Version), &body)
+	body := Body{epoch: -1}
+	fields, ok := fieldsOf(h.API.Name, requestKind, h.Version)
 	switch {
-	case !errors.Is(r.err, ErrShort):
-		return body, r.err
+	case h.Version > h.API.Highest:
+		return body, fmt.Errorf("%s of version %d: only versions up to %d are known", h.API.Name, h.Version, h.API.Highest)
+	case !ok:
+		return body, fmt.Errorf("%s of version %d: Kafka 4 has dropped it", h.API.Name, h.Version)
+	}
+	b := bodyReader{reader: reader{buf: prefix}, flexible: h.API.IsFlexible(h.Version), body: &body}
+	b.structure(fields)
+	switch {
+	case !errors.Is(b.err, ErrShort):
+		return body, b.err
 	case whole:
 		return body, fmt.Errorf("%w: %s of version %d ends in the middle of its body", ErrMalformed, h.API.Name, h.Version)
 	case body.listed:
@@ -90,9 +84,156 @@ func ParseBody(h RequestHeader, prefix []byte, whole bool) (Body, error) {
 	}
 }
 
-func readTransactionalID(r *reader, _ int16, flexible bool, body *Body) {
-	if id := r.nullableString(flexible); id != "" {
-		body.TransactionalIDs = []string{id}
+// A bodyReader reads the part of a body that matters, by what the schema says, and skips the rest.
+type bodyReader struct {
+	reader
+	flexible bool
+	body     *Body
+	inside   int // of so many lists that are not of topics
+}
+
+func (b *bodyReader) structure(fields []field) {
+	for i := range fields {
+		if b.err != nil {
+			return
+		}
+		b.field(&fields[i])
+	}
+	b.tags(b.flexible)
+}
+
+func (b *bodyReader) field(f *field) {
+	body := b.body
+	switch {
+	case f.role == roleTransactionalID && f.kind == "string":
+		if id := b.nullableString(b.flexible); b.err == nil && id != "" {
+			body.TransactionalIDs = append(body.TransactionalIDs, id)
+		}
+	case f.role == roleCommitted && f.kind == "boolean":
+		b.committed()
+	case f.role == roleGroupID && f.kind == "string":
+		if id := b.nullableString(b.flexible); body.GroupID == "" {
+			body.GroupID = id
+		}
+	case f.role == roleTopics && f.elements != nil:
+		b.topics(f, &body.Topics)
+	case f.role == roleForgotten:
+		b.topics(f, &body.forgotten)
+	case f.role == roleSessionID:
+		body.sessionID = b.int32()
+	case f.role == roleSessionEpoch && f.kind == "int32":
+		body.epoch = b.int32()
+	default:
+		b.skipped(f)
+	}
+}
+
+func (b *bodyReader) committed() {
+	committed := b.bool()
+	body := b.body
+	switch {
+	case b.err != nil || body.mixed:
+	case body.Committed != nil && *body.Committed != committed:
+		body.Committed, body.mixed = nil, true
+	default:
+		body.Committed = &committed
+	}
+}
+
+// skipped passes over a field that says nothing itself; what is inside of it may.
+func (b *bodyReader) skipped(f *field) {
+	switch {
+	case f.kind == "array":
+		b.inside++
+		defer func() { b.inside-- }()
+		for n := b.arrayLength(b.flexible); n > 0 && b.err == nil; n-- {
+			if f.elements != nil {
+				b.structure(f.elements)
+			} else {
+				b.plain(f.plain)
+			}
+		}
+	case f.kind != "struct":
+		b.plain(f.kind)
+	case !f.nullable || b.int8() >= 0:
+		b.structure(f.elements)
+	}
+}
+
+func (b *bodyReader) plain(kind string) {
+	switch kind {
+	case "string":
+		b.nullableBytes(b.flexible)
+	case "bytes", "records":
+		b.skip(max(b.bytesLength(b.flexible), 0))
+	default:
+		b.skip(widths[kind])
+	}
+}
+
+// topics reads a list of topics. Each is added with its name, before its partitions.
+func (b *bodyReader) topics(f *field, to *[]Topic) {
+	for n := b.arrayLength(b.flexible); n > 0 && b.err == nil; n-- {
+		topic := Topic{Partitions: []int32{}}
+		at := -1 // where it is in the list
+		for i := range f.elements {
+			inner := &f.elements[i]
+			switch {
+			case inner.role == roleTopicName && inner.kind == "string":
+				topic.Topic = b.nullableString(b.flexible)
+			case inner.role == roleTopicID:
+				topic.ID = b.topicID()
+			default:
+				if at < 0 && b.err == nil {
+					at = len(*to)
+					*to = append(*to, topic)
+				}
+				if inner.role == rolePartitions && b.err == nil {
+					b.partitions(inner, &(*to)[at], n == 1)
+				} else {
+					b.skipped(inner)
+				}
+			}
+			if b.err != nil {
+				return
+			}
+		}
+		if at < 0 {
+			*to = append(*to, topic)
+		}
+		b.tags(b.flexible)
+	}
+}
+
+// topicID reads an id; a topic that is named has none.
+func (b *bodyReader) topicID() string {
+	if id := b.uuid(); id != zeroID {
+		return id
+	}
+	return ""
+}
+
+func (b *bodyReader) partitions(f *field, topic *Topic, last bool) {
+	for n := b.arrayLength(b.flexible); n > 0 && b.err == nil; n-- {
+		if f.elements == nil {
+			b.partition(topic, false)
+			continue
+		}
+		for i := range f.elements {
+			if inner := &f.elements[i]; inner.role == rolePartition {
+				b.partition(topic, last && n == 1)
+			} else {
+				b.skipped(inner)
+			}
+		}
+		b.tags(b.flexible)
+	}
+}
+
+func (b *bodyReader) partition(topic *Topic, last bool) {
+	if index := b.int32(); b.err == nil {
+		topic.Partitions = append(topic.Partitions, index)
+		b.body.listed = last && b.inside == 0
 	}
 }
 
@@ -104,139 +245,36 @@ func ProduceAcks(h RequestHeader, prefix []byte) (int16, error) {
 	}
 	r := reader{buf: prefix}
 	if h.Version >= 3 {
-		r.nullableString(h.API.IsFlexible(h.Version)) // the transactional id
+		r.nullableBytes(h.API.IsFlexible(h.Version)) // the transactional id
 	}
 	return r.int16(), r.err
 }
 
-func readProduce(r *reader, version int16, flexible bool, body *Body) {
-	if version >= 3 {
-		readTransactionalID(r, version, flexible, body)
+// CarriedBy lists which fields of an API's requests rules can match.
+func CarriedBy(api string) (fields []string) {
+	for _, s := range schemas()[message{api, requestKind}] {
+		fields = append(fields, carried(s.fields)...)
 	}
-	r.skip(2 + 4) // acks and timeout
-	readTopics(r, flexible, version >= 13, body, func() {
-		if flexible {
-			r.skip(max(int(r.uvarint())-1, 0)) // the records
-		} else {
-			r.skip(max(int(r.int32()), 0))
-		}
-	})
+	slices.Sort(fields)
+	return slices.Compact(fields)
 }
 
-func readOffsetCommit(r *reader, version int16, flexible bool, body *Body) {
-	body.GroupID = r.string(flexible)
-	if version >= 1 {
-		r.skip(4)          // the generation
-		r.string(flexible) // the member
-	}
-	if version >= 7 {
-		r.nullableString(flexible) // the group instance
-	}
-	if version >= 2 && version <= 4 {
-		r.skip(8) // the retention time
-	}
-	readTopics(r, flexible, version >= 10, body, func() {
-		r.skip(8) // the offset
-		if version >= 6 {
-			r.skip(4) // the leader epoch
-		}
-		if version == 1 {
-			r.skip(8) // the timestamp
-		}
-		r.nullableString(flexible) // the metadata
-	})
-}
-
-func readTxnOffsetCommit(r *reader, version int16, flexible bool, body *Body) {
-	body.TransactionalIDs = []string{r.string(flexible)}
-	body.GroupID = r.string(flexible)
-	r.skip(8 + 2) // producer id and epoch
-	if version >= 3 {
-		r.skip(4)                  // the generation
-		r.string(flexible)         // the member
-		r.nullableString(flexible) // the group instance
-	}
-	readTopics(r, flexible, version >= 6, body, func() {
-		r.skip(8) // the offset
-		if version >= 2 {
-			r.skip(4) // the leader epoch
-		}
-		r.nullableString(flexible) // the metadata
-	})
-}
-
-func readAddPartitions(r *reader, version int16, flexible bool, body *Body) {
-	if version < 4 {
-		body.TransactionalIDs = []string{r.string(flexible)}
-		r.skip(8 + 2) // producer id and epoch
-		readPartitionLists(r, flexible, body)
-		return
-	}
-	for n := r.arrayLength(flexible); n > 0 && r.err == nil; n-- {
-		if id := r.string(flexible); r.err == nil {
-			body.TransactionalIDs = append(body.TransactionalIDs, id)
-		}
-		r.skip(8 + 2 + 1) // producer id, epoch and whether to verify only
-		readPartitionLists(r, flexible, body)
-		r.tags(flexible)
-	}
-}
-
-func readAddOffsets(r *reader, version int16, flexible bool, body *Body) {
-	readTransactionalID(r, version, flexible, body)
-	r.skip(8 + 2) // producer id and epoch
-	body.GroupID = r.string(flexible)
-}
-
-func readEndTxn(r *reader, version int16, flexible bool, body *Body) {
-	readTransactionalID(r, version, flexible, body)
-	r.skip(8 + 2) // producer id and epoch
-	if committed := r.bool(); r.err == nil {
-		body.Committed = &committed
-	}
-}
-
-// readTopics reads an array of topics, each with an array of partitions that are structures: an index and then what
-// rest skips.
-func readTopics(r *reader, flexible, byID bool, body *Body, rest func()) {
-	for n := r.arrayLength(flexible); n > 0 && r.err == nil; n-- {
-		topic := body.addTopic(r, flexible, byID)
-		for m := r.arrayLength(flexible); m > 0 && r.err == nil; m-- {
-			if index := r.int32(); r.err == nil {
-				topic.Partitions = append(topic.Partitions, index)
-				body.listed = n == 1 && m == 1
+func carried(fields []field) (found []string) {
+	for i := range fields {
+		f := &fields[i]
+		switch {
+		case f.role == roleTransactionalID && f.kind == "string":
+			found = append(found, "transactional_id")
+		case f.role == roleCommitted:
+			found = append(found, "committed")
+		case f.role == roleTopics && f.elements != nil:
+			found = append(found, "topic")
+			if slices.ContainsFunc(f.elements, func(inner field) bool { return inner.role == rolePartitions }) {
+				found = append(found, "partition")
 			}
-			rest()
-			r.tags(flexible)
+		case f.role != roleForgotten:
+			found = append(found, carried(f.elements)...)
 		}
-		r.tags(flexible)
 	}
-}
-
-// readPartitionLists reads an array of topics, each with an array of plain partition indexes.
-func readPartitionLists(r *reader, flexible bool, body *Body) {
-	for n := r.arrayLength(flexible); n > 0 && r.err == nil; n-- {
-		topic := body.addTopic(r, flexible, false)
-		for m := r.arrayLength(flexible); m > 0 && r.err == nil; m-- {
-			if index := r.int32(); r.err == nil {
-				topic.Partitions = append(topic.Partitions, index)
-			}
-		}
-		r.tags(flexible)
-	}
-}
-
-// addTopic reads what names a topic and appends it to the body; after an error it appends nothing.
-func (body *Body) addTopic(r *reader, flexible, byID bool) *Topic {
-	topic := Topic{Partitions: []int32{}}
-	if byID {
-		topic.ID = r.uuid()
-	} else {
-		topic.Topic = r.string(flexible)
-	}
-	if r.err != nil {
-		return &Topic{}
-	}
-	body.Topics = append(body.Topics, topic)
-	return &body.Topics[len(body.Topics)-1]
+	return found
 }

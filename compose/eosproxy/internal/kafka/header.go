@@ -37,7 +37,11 @@ type RequestHeader struct {
 
 // ParseRequestHeader reads the header of a request from the first bytes behind the size field. With an unknown API
 // key the error is not ErrShort, and key (as API.Key), version and correlation id are valid.
-func ParseRequestHeader(frame []byte) (RequestHeader, error) {
+func ParseRequestHeader(frame []byte) (RequestHeader, error) { return parseRequestHeader(frame, "") }
+
+// parseRequestHeader takes the client id that is to be expected, which is the same in all requests of a connection, so
+// that it need not be copied out of each.
+func parseRequestHeader(frame []byte, clientID string) (RequestHeader, error) {
 	r := reader{buf: frame}
 	key := r.int16()
 	h := RequestHeader{API: API{Key: key}, Version: r.int16(), CorrelationID: r.int32()}
@@ -54,7 +58,12 @@ func ParseRequestHeader(frame []byte) (RequestHeader, error) {
 	}
 	version := api.RequestHeaderVersion(h.Version)
 	if version >= 1 {
-		h.ClientID = r.nullableString(false) // never compact, so that ApiVersions can be read in any version
+		// Never compact, so that ApiVersions can be read in any version.
+		if b := r.nullableBytes(false); string(b) == clientID {
+			h.ClientID = clientID
+		} else {
+			h.ClientID = string(b)
+		}
 	}
 	r.tags(version >= 2)
 	h.Body = r.off

@@ -44,7 +44,7 @@ func TestUnreadable(t *testing.T) {
 		{"unknown version", kafkatest.FlexibleRequest(26, 99, 7, nil)[SizeLength:], "only versions up to 5 are known"},
 		{"torn body", endTxn[:len(endTxn)-1], "EndTxn of version 1 ends in the middle of its body"},
 		{"negative string", kafkatest.Request(26, 1, 7, []byte{0xff, 0xf0})[SizeLength:], "malformed: length -16"},
-		{"negative array", kafkatest.Request(8, 0, 7, []byte{0, 0, 0xff, 0, 0, 0})[SizeLength:], "array of -16777216 elements"},
+		{"negative array", kafkatest.Request(8, 2, 7, append(make([]byte, 2+4+2+8), 0xff, 0, 0, 0))[SizeLength:], "array of -16777216 elements"},
 		{"long varint", kafkatest.FlexibleRequest(26, 3, 7, []byte{255, 255, 255, 255, 255, 1})[SizeLength:], "varint of more than 32 bits"},
 	} {
 		h, err := ParseRequestHeader(c.frame)

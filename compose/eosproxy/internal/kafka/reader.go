@@ -90,12 +90,15 @@ func (r *reader) uvarint() uint32 {
 }
 
 // nullableString reads a string; null gives "".
-func (r *reader) nullableString(compact bool) string {
+func (r *reader) nullableString(compact bool) string { return string(r.nullableBytes(compact)) }
+
+// nullableBytes reads a string without copying it.
+func (r *reader) nullableBytes(compact bool) []byte {
 	n := r.stringLength(compact)
 	if r.err != nil || n == -1 {
-		return ""
+		return nil
 	}
-	return string(r.take(n))
+	return r.take(n)
 }
 
 // string reads a string that must not be null.
@@ -111,15 +114,23 @@ func (r *reader) stringLength(compact bool) int {
 	return int(r.int16())
 }
 
+// bytesLength reads the length of bytes or records; -1 is null.
+func (r *reader) bytesLength(compact bool) int {
+	if compact {
+		return int(r.uvarint()) - 1
+	}
+	return int(r.int32())
+}
+
 // arrayLength reads the number of an array's elements; null counts as none.
 func (r *reader) arrayLength(compact bool) int {
-	var n int
-	if compact {
-		n = int(r.uvarint()) - 1
-	} else {
-		n = int(r.int32())
-	}
-	if r.err != nil || n == -1 {
+	return max(r.nullableArrayLength(compact), 0)
+}
+
+// nullableArrayLength reads the number of an array's elements; -1 is null.
+func (r *reader) nullableArrayLength(compact bool) int {
+	n := r.bytesLength(compact)
+	if r.err != nil {
 		return 0
 	}
 	if n < -1 {

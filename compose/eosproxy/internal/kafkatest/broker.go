@@ -71,6 +71,9 @@ func Echo(frame []byte) []byte { return Reply(CorrelationID(frame), frame) }
 // CorrelationID is that of a request.
 func CorrelationID(frame []byte) int32 { return int32(binary.BigEndian.Uint32(frame[8:])) }
 
+// CorrelationIDOfReply is that of a reply.
+func CorrelationIDOfReply(frame []byte) int32 { return int32(binary.BigEndian.Uint32(frame[4:])) }
+
 func (b *Broker) accept() {
 	defer b.running.Done()
 	for {

@@ -1,0 +1,16 @@
+package http1
+
+import (
+	"testing"
+
+	"eosproxy/internal/wire"
+	"eosproxy/internal/wiretest"
+)
+
+func FuzzConversation(f *testing.F) {
+	wiretest.Seed(f, wire.HTTP)
+	f.Fuzz(func(t *testing.T, up, down []byte, refuse, replace int) {
+		codec := NewCodec(func(string) bool { return true })
+		wiretest.Converse(t, codec, up, down, wiretest.Mischief{Refuse: refuse, Replace: replace, Code: "503"})
+	})
+}

@@ -1,0 +1,5 @@
+"""`python -m faults`"""
+
+from faults.cli.main import main
+
+main()
