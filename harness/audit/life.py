@@ -17,7 +17,7 @@ from harness.audit.schema import BATCH, ROWS
 from harness.errors import HistoryError
 from harness.ledger.reader import JsonLines, LedgerFile, ledger_files
 
-_MOMENTS = ("exited_ns", "stopped_ns")
+_MOMENTS = ("exited_ns", "stopped_ns", "reset_ns", "injected_ns", "lost_ns", "refused_ns", "replaced_ns", "held_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +176,14 @@ def _of_process(file: LedgerFile, record: str, spots: _Spots) -> Iterator[Moment
             yield from (Moment(data["at"], who, what) for what in _ended(data, record, spots))
             if data["end"] in concerned:
                 del concerned[data["end"]]
-                error = f": {data['error']}" if data.get("error") else ""
+                error = f": {' '.join(str(data['error']).split())}" if data.get("error") else ""
                 yield Moment(data["at"], who, f"operation {data['end']} ended {data['outcome']}{error}")
         last = data["at"]
         for step in data.get("do", ()):
             for index in _indexes(step, record) if "poll" in step else ():
                 spot = (step["poll"], step["part"], step["pos"][index])
                 read.add(spot)
+                committed.discard(spot)  # it went back, and commits the offset past it again
                 yield Moment(data["at"], who, f"reads it from {_spot(spot)}")
     for number in concerned:
         yield Moment(last, who, f"operation {number} never ended: the process was gone")
@@ -193,12 +194,12 @@ def _announced(
 ) -> Iterator[str]:
     for step in data["do"]:
         if "send" in step and record in step["id"]:
-            yield f"sends it to {step['send']}"
+            yield f"begins to send it to {step['send']}"
         if "commit" in step:
             for spot in spots.passed_by(step["offsets"]):
                 if spot in read and spot not in committed:
                     committed.add(spot)
-                    yield f"commits the offset past {_spot(spot)}"
+                    yield f"begins to commit the offset past {_spot(spot)}"
 
 
 def _ended(data: Mapping[str, Any], record: str, spots: _Spots) -> Iterator[str]:
@@ -214,10 +215,12 @@ def _faults(folder: Path) -> Iterator[Moment]:
     for raw in path.read_bytes().splitlines() if path.is_file() else ():
         try:
             fault = orjson.loads(raw)
-            acts = fault["evidence"].get("acts", ())
-            for act in acts:
-                moments = [act[key] for key in _MOMENTS if act.get(key)]
-                if moments:
-                    yield Moment(moments[0], act.get("process", "fault"), f"— {fault['fault']}")
+            evidence = fault["evidence"]
+            # What was done to a process while a frame was held is told by the process.
+            done = evidence.get("acts") or [evidence.get("frame") or {}]
+            for fact in done:
+                moments = [fact[key] for key in _MOMENTS if fact.get(key)]
+                who = fact.get("process") or fact.get("hop") or "fault"
+                yield from (Moment(at, who, f"— {fault['fault']}") for at in moments[:1])
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             continue  # whoever judges the faults says so

@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 NOT_PORTABLE: Mapping[str, str] = MappingProxyType(
     {
@@ -66,5 +70,16 @@ def statements(sql: str) -> Iterator[Statement]:
         if parsed is None:
             continue
         assert isinstance(parsed, exp.Create), parsed
-        query = parsed.expression.sql("spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
+        query = parsed.expression.transform(_empty_list_is_null).sql(
+            "spark", unsupported_level=sqlglot.ErrorLevel.RAISE
+        )
         yield Statement(parsed.this.name, parsed.args["kind"] == "TABLE", query)
+
+
+def _empty_list_is_null(node: exp.Expression) -> exp.Expression:
+    """A list of nothing, which is NULL in DuckDB and empty in Spark."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.Filter) and isinstance(node.this, exp.ArrayAgg):
+        return exp.Nullif(this=node.copy(), expression=exp.Array(expressions=[]))
+    return node

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.plan.model import Cell, Plan
-from harness.scenario.model import App
+from harness.scenario.model import App, AppTarget, AtStep, Fault
 
 
 def describe(plan: Plan) -> str:
@@ -34,11 +34,20 @@ def _cell(cell: Cell) -> Iterator[str]:
     for app in cell.scenario.apps.values():
         yield _app(app)
     for fault in cell.scenario.faults:
-        yield f"fault   {fault.label}"
+        yield f"fault   {fault.label}{_meaning(fault, cell)}"
     for expectation in cell.expectations:
         yield f"expect  {expectation.text}"
     if uncovered := _uncovered(cell):
         yield f"not judged: {', '.join(uncovered)}"
+
+
+def _meaning(fault: Fault, cell: Cell) -> str:
+    """What the neutral step `commit` is in this cell; SQL's COMMIT is another one."""
+    at = fault.at
+    if not isinstance(at, AtStep) or at.step != "commit" or not isinstance(at.actor, AppTarget):
+        return ""
+    transactional = cell.scenario.apps[at.actor.app].commit == "in_transaction"
+    return f"  (commit is {'EndTxn(commit)' if transactional else 'OffsetCommit'} here)"
 
 
 def _app(app: App) -> str:

@@ -64,6 +64,8 @@ def _exhibit(run: RunVerdict, exhibit: Exhibit, run_folder: Path, scenario_file:
         folder = repeat_folder(run_folder, exhibit.cell.label, exhibit.repeat.repeat)
         yield from (Text(f"  {line}") for line in story(exhibit.finding, folder))
     yield Text()
+    for cause, count in (exhibit.finding.causes if exhibit.finding else {}).items():
+        yield _label("why", f"{cause} ({count} of {exhibit.finding.count})" if exhibit.finding else cause)
     for fault in exhibit.repeat.faults:
         yield _label("fault", fault_line(fault))
     if exhibit.finding:

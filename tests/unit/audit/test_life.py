@@ -39,22 +39,22 @@ def crashed() -> History:
 
 STORY = """\
 a
-     0.000 s  producer#1/1   sends it to orders (operation 1)
+     0.000 s  producer#1/1   begins to send it to orders (operation 1)
      0.100 s  producer#1/1   gets it acknowledged at orders/0 at 0
      0.100 s  producer#1/1   operation 1 ended ok
      0.300 s  processor#1/1  reads it from orders/0 at 0
-     0.400 s  processor#1/1  sends it to invoices in transaction t1 (operation 2)
-     0.400 s  processor#1/1  commits the offset past orders/0 at 0 in transaction t1 (operation 2)
+     0.400 s  processor#1/1  begins to send it to invoices in transaction t1 (operation 2)
+     0.400 s  processor#1/1  begins to commit the offset past orders/0 at 0 in transaction t1 (operation 2)
      0.400 s  processor#1/1  operation 2 never ended: the process was gone
      0.500 s  processor#1/1  — crash processor before commit 1
      0.600 s  processor#1/2  reads it from orders/0 at 0
-     0.700 s  processor#1/2  sends it to invoices in transaction t2 (operation 2)
-     0.700 s  processor#1/2  commits the offset past orders/0 at 0 in transaction t2 (operation 2)
+     0.700 s  processor#1/2  begins to send it to invoices in transaction t2 (operation 2)
+     0.700 s  processor#1/2  begins to commit the offset past orders/0 at 0 in transaction t2 (operation 2)
      0.800 s  processor#1/2  gets it acknowledged at invoices/0 at 2
      0.800 s  processor#1/2  operation 2 ended ok
      1.000 s  sink#1/1       reads it from invoices/0 at 2
-     1.100 s  sink#1/1       sends it to rows (operation 2)
-     1.100 s  sink#1/1       commits the offset past invoices/0 at 2 (operation 2)
+     1.100 s  sink#1/1       begins to send it to rows (operation 2)
+     1.100 s  sink#1/1       begins to commit the offset past invoices/0 at 2 (operation 2)
      1.200 s  sink#1/1       gets it acknowledged as row 1 of rows
      1.200 s  sink#1/1       operation 2 ended unknown
   at the end: orders/0 at 0: plain, producer id 1000, epoch 0, sequence 0
@@ -76,7 +76,7 @@ def test_a_whole_life_in_the_order_it_happened(tmp_path: Path) -> None:
 def test_another_records_life_is_another(tmp_path: Path) -> None:
     told = life(crashed().write(tmp_path), "b")
     assert told is not None
-    assert not any("sends it to invoices" in line for line in render(told))
+    assert not any("send it to invoices" in line for line in render(told))
 
 
 def test_nobody_knows_it(tmp_path: Path) -> None:
@@ -141,3 +141,38 @@ def test_calls_of_a_service_are_told(tmp_path: Path) -> None:
         "row 1 of billing, written by processor#1/1, made from orders/0 at 0, in transaction t1, idempotency key a"
     )
     assert second.endswith("idempotency key a, answered from an earlier call, without an effect")
+
+
+def test_a_frame_that_was_lost_is_told_where_its_link_was(tmp_path: Path) -> None:
+    folder = crashed().write(tmp_path)
+    frame = {"hop": "lane-2/postgres", "lost_ns": 1_150_000_001, "then": "close"}
+    (folder / "faults.jsonl").write_text(
+        json.dumps({"fault": "lose sink after COMMIT 1", "evidence": {"frame": frame}})
+    )
+    told = life(folder, "a")
+    assert told is not None
+    (line,) = [line for line in render(told) if "lose sink" in line]
+    assert line.strip() == "1.150 s  lane-2/postgres  — lose sink after COMMIT 1"
+
+
+def test_who_went_back_commits_the_offset_past_it_again(tmp_path: Path) -> None:
+    history = History()
+    history.topic("orders", writers=["producer"])
+    history.topic("invoices", upstream="orders", writers=["processor"])
+    history.see("orders", ["a"])
+    processor = history.process("processor#1/1")
+    for outcome in ("unknown", "ok"):
+        processor.poll("orders", {"a": 0})
+        processor.batch({"invoices": ["a"]}, ack=[], commit={"orders": 1}, outcome=outcome)
+    told = life(history.write(tmp_path), "a")
+    assert told is not None
+    assert sum("begins to commit the offset past orders/0 at 0" in line for line in render(told)) == 2
+
+
+def test_an_error_of_several_lines_stays_on_one(tmp_path: Path) -> None:
+    history = crashed()
+    end = history.processes[-1].lines[-1]
+    end["error"] = "server closed the connection\n\tThis probably means"
+    told = life(history.write(tmp_path), "a")
+    assert told is not None
+    assert any(line.endswith("unknown: server closed the connection This probably means") for line in render(told))
