@@ -41,6 +41,9 @@ from faults.errors import (
 from faults.evidence import Evidence
 from faults.hops import HopClient
 from faults.latency import Latency
+from faults.link_detours import LinkDetour
+from faults.link_latency import LEAST_LINK_DELAY_MS, LinkLatency
+from faults.link_resets import LinkReset
 from faults.links import How, LinkPartition, Way
 from faults.messages import (
     At,
@@ -67,6 +70,7 @@ from faults.tree import ProcessTree
 
 __all__ = [
     "ALL",
+    "LEAST_LINK_DELAY_MS",
     "At",
     "Bandwidth",
     "Detour",
@@ -85,7 +89,10 @@ __all__ = [
     "How",
     "LaneDetour",
     "Latency",
+    "LinkDetour",
+    "LinkLatency",
     "LinkPartition",
+    "LinkReset",
     "ProcessError",
     "ProcessHandle",
     "ProcessTree",

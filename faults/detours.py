@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from faults.errors import FaultError, HealError
 from faults.hops import HopClient
@@ -69,6 +70,11 @@ class LaneDetour:
         self.lane = lane
         self.detours = tuple(detours)
         self._made: list[Detour] = []
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Where it is, as evidence."""
+        return {"lane": self.lane}
 
     def prepare(self) -> None:
         """Call it before the app connects. On an error everything is as it was.

@@ -48,7 +48,7 @@ class ToxicFault(ABC):
         self._fired = 0
         self._added: list[tuple[Detour, Toxic]] = []
         self._changed = ""
-        self._facts: dict[str, Any] = {"lane": detour.lane, **facts}
+        self._facts: dict[str, Any] = {**detour.facts, **facts}
 
     def inject(self) -> None:
         """Add the toxics on all hops, and begin to measure. On an error no hop has them, as far as that can be.

@@ -9,6 +9,7 @@ Every cluster has a *block* of loopback addresses of its own, 127.<block>.0.0/16
     127.B.4.1      the REST service 28080
     127.B.5.1      the mail server: SMTP 25025, and 28080 where its mailboxes are made and read
     127.B.10+f.t   the directed link from broker f to broker t, same ports as INTERNAL and CONTROLLER
+    127.B.30+f.t   Toxiproxy behind that link, same ports (made only where a toxic is wanted)
     127.B.100+l.n  lane l's hop to broker n, port 29200+l; .21, .22 and .23 to PostgreSQL, REST and SMTP, at their ports
     127.B.150+l.n  Toxiproxy behind the hop of the same last number, at its port (made only where a toxic is wanted)
 
@@ -214,9 +215,21 @@ class Topology:
         """The same between the lane's hop and a service."""
         return self._at(150 + lane, _FIRST_SERVICE_HOST + SERVICES.index(service), self.service(service).port)
 
+    def link_toxic_address(self, hop: Hop) -> Address:
+        """The same between the hop of a link and the broker that it leads to."""
+        source, target = hop.link.split("-")
+        return self._at(30 + int(source), int(target), hop.listen.port)
+
     def hops(self) -> tuple[Hop, ...]:
         """Every hop of the cluster: lanes first, then the links of every directed pair."""
-        return (*(hop for lane in self.lane_indexes for hop in self._lane(lane)), *self._links())
+        return (*(hop for lane in self.lane_indexes for hop in self._lane(lane)), *self.link_hops())
+
+    def link_hops(self) -> Iterator[Hop]:
+        """Of every directed pair of brokers."""
+        for source in self.node_ids:
+            for target in self.node_ids:
+                if source != target:
+                    yield from (self.link_hop(source, target, listener) for listener in _LINK_LISTENERS)
 
     def lane_hop_names(self, lane: int) -> tuple[str, ...]:
         """Of the hops to brokers."""
@@ -250,12 +263,6 @@ class Topology:
     def _lane(self, lane: int) -> Iterator[Hop]:
         yield from (self.lane_hop(lane, node) for node in self.node_ids)
         yield from (self.service_hop(lane, service) for service in SERVICES)
-
-    def _links(self) -> Iterator[Hop]:
-        for source in self.node_ids:
-            for target in self.node_ids:
-                if source != target:
-                    yield from (self.link_hop(source, target, listener) for listener in _LINK_LISTENERS)
 
     def _at(self, third: int, fourth: int, port: int) -> Address:
         return Address(f"127.{self.block}.{third}.{fourth}", port)

@@ -6,7 +6,8 @@
 -- topic or table that has it; stands there once, committed or plain, below the last stable offset and below the
 -- committed offset of whoever reads it, where it was acknowledged, and under the transaction it was announced in; and
 -- stands in every place that is fed from one that has it, and in no place without that.
--- Hashes of 64 bits stand for ids and positions: what is told by two of them being equal is told by no less.
+-- Hashes of 64 bits stand for ids and positions. What goes into an exclusive or is hashed twice: a hash of several values
+-- is made by such an operation itself, so that two records that changed places would cancel each other out.
 
 CREATE SCHEMA sieve;
 
@@ -70,8 +71,8 @@ SELECT
     hash(a.id) AS h,
     CASE WHEN u.n IS NULL AND s.nr < 20 THEN CAST(1 AS UBIGINT) << (3 * s.nr) ELSE CAST(1 AS UBIGINT) << 63 END AS mark,
     xor(
-        CASE WHEN s.acked THEN hash('operation', s.nr, a.process, a.n) ELSE 0 END,
-        CASE WHEN s.named THEN hash('transaction', s.nr, b.txn) ELSE 0 END
+        CASE WHEN s.acked THEN hash(hash('operation', s.nr, a.process, a.n)) ELSE 0 END,
+        CASE WHEN s.named THEN hash(hash('transaction', s.nr, b.txn)) ELSE 0 END
     ) AS tie
 FROM announced AS a
 JOIN sieve.sources AS s ON s.source = a.place
@@ -83,8 +84,8 @@ SELECT
     hash(a.id) AS h,
     CASE WHEN s.nr < 20 THEN CAST(1 AS UBIGINT) << (3 * s.nr + 1) ELSE CAST(1 AS UBIGINT) << 63 END AS mark,
     xor(
-        hash('operation', s.nr, a.process, a.n),
-        CASE WHEN s.placed THEN hash('position', s.nr, a.part, a.pos) ELSE 0 END
+        hash(hash('operation', s.nr, a.process, a.n)),
+        CASE WHEN s.placed THEN hash(hash('position', s.nr, a.part, a.pos)) ELSE 0 END
     ) AS tie
 FROM acked AS a
 JOIN sieve.sources AS s ON s.source = a.place
@@ -100,8 +101,8 @@ SELECT
         ELSE CAST(1 AS UBIGINT) << 63
     END AS mark,
     xor(
-        CASE WHEN s.placed THEN hash('position', s.nr, l.part, l.pos) ELSE 0 END,
-        CASE WHEN s.named THEN hash('transaction', s.nr, l.txn) ELSE 0 END
+        CASE WHEN s.placed THEN hash(hash('position', s.nr, l.part, l.pos)) ELSE 0 END,
+        CASE WHEN s.named THEN hash(hash('transaction', s.nr, l.txn)) ELSE 0 END
     ) AS tie
 FROM sighted AS l
 JOIN sieve.sources AS s ON s.source = l.source
@@ -332,12 +333,12 @@ runs AS (
     GROUP BY process, place, part
 ),
 polled AS (
-    SELECT process, place, part, bit_xor(hash(id, pos)) AS records
+    SELECT process, place, part, bit_xor(hash(hash(id, pos))) AS records
     FROM polls
     GROUP BY process, place, part
 ),
 standing AS (
-    SELECT r.process, r.place, r.part, count(*) AS n, bit_xor(hash(l.id, l.pos)) AS records
+    SELECT r.process, r.place, r.part, count(*) AS n, bit_xor(hash(hash(l.id, l.pos))) AS records
     FROM runs AS r
     JOIN processes AS p ON p.process = r.process
     JOIN sighted AS l ON l.source = r.place AND l.part = r.part AND l.pos BETWEEN r.first AND r.last
@@ -401,7 +402,12 @@ CREATE TABLE main.polls AS
 SELECT * FROM whole.polls WHERE id IS NULL OR hash(id) IN (SELECT h FROM sieve.ids);
 
 CREATE TABLE main.history AS
-SELECT * FROM whole.history WHERE id IS NULL OR seq < over_seq OR hash(id) IN (SELECT h FROM sieve.ids);
+SELECT * FROM whole.history
+WHERE
+    id IS NULL
+    OR seq < over_seq
+    OR hash(id) IN (SELECT h FROM sieve.ids)
+    OR hash(over_id) IN (SELECT h FROM sieve.ids);
 
 CREATE TABLE sieve.operations AS
 SELECT process, n FROM main.announced

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -81,9 +82,13 @@ class _Interrupts:
     @contextmanager
     def installed(self) -> Iterator[None]:
         before = {number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)}
+        report = sys.unraisablehook
+        # One that falls into a finalizer cannot be raised there; it is again by whoever looks next.
+        sys.unraisablehook = lambda lost: None if lost.exc_type is KeyboardInterrupt else report(lost)
         try:
             yield
         finally:
+            sys.unraisablehook = report
             for number, handler in before.items():
                 signal.signal(number, handler)
 

@@ -11,10 +11,20 @@ from faults.names import Step
 from harness.errors import Problem
 from harness.scenario.document import Path, View
 from harness.scenario.draft import Draft
-from harness.scenario.faults import Fault, Lose, Partition, Refuse, Replace
+from harness.scenario.faults import Fault, Lose, Partition, Refuse, Replace, SlowLink
 from harness.scenario.model import App
 from harness.scenario.steps import OUTSIDE_KAFKA, STEPS_OF_BROKERS, kind_of_step, steps_of
-from harness.scenario.targets import RESERVED, AllOf, AppTarget, BrokerTarget, End, RoleTarget, ServerTarget, side_text
+from harness.scenario.targets import (
+    RESERVED,
+    AllOf,
+    AppTarget,
+    End,
+    RoleTarget,
+    ServerTarget,
+    Sides,
+    is_broker,
+    side_text,
+)
 from harness.scenario.triggers import Acked, AfterFault, AtStep, Trigger
 from harness.scenario.words import did_you_mean, join_hints, shown
 
@@ -38,16 +48,18 @@ def check_faults(draft: Draft, view: View) -> Iterator[Problem]:
 
 
 def _check_ends(path: Path, fault: Fault, draft: Draft, view: View) -> Iterator[Problem]:
-    if not isinstance(fault, Partition):
-        yield from _check_end((*path, fault.kind), fault.ends[0], draft, view)
+    path = (*path, fault.kind)
+    sides = fault.between if isinstance(fault, Partition | SlowLink) else None
+    if sides is None:
+        yield from _check_end(path, fault.ends[0], draft, view)
         return
-    problems = [problem for at, end in _written_ends(path, fault, view) for problem in _check_end(at, end, draft, view)]
-    yield from problems or _check_between((*path, "partition"), fault, draft, view)
+    problems = [problem for at, end in _written_ends(path, sides, view) for problem in _check_end(at, end, draft, view)]
+    yield from problems or _check_between(path, sides, draft, view)
 
 
-def _written_ends(path: Path, fault: Partition, view: View) -> Iterator[tuple[Path, End]]:
-    for number, side in enumerate(fault.between):
-        at = (*path, "partition", number)
+def _written_ends(path: Path, sides: Sides, view: View) -> Iterator[tuple[Path, End]]:
+    for number, side in enumerate(sides):
+        at = (*path, number)
         listed = (*at, 0) in view.locations
         yield from (((*at, index) if listed else at, end) for index, end in enumerate(side))
 
@@ -119,13 +131,13 @@ def _unknown(
     yield view.problem(path, message, join_hints(did_you_mean(name, [*known, *words]), choices), at_value=True)
 
 
-def _check_between(path: Path, fault: Partition, draft: Draft, view: View) -> Iterator[Problem]:
-    first, second = fault.between
+def _check_between(path: Path, sides: Sides, draft: Draft, view: View) -> Iterator[Problem]:
+    first, second = sides
     rest = AllOf("rest")
     if rest in first and rest in second:
         yield view.problem(path, "both sides are the rest", "name one of them", at_value=True)
         return
-    if any(rest in side and len(side) > 1 for side in fault.between):
+    if any(rest in side and len(side) > 1 for side in sides):
         yield view.problem(path, "'rest' is everybody else already", "write it alone", at_value=True)
         return
     both = [str(end) for end in first if end in second and end != AllOf("brokers")]
@@ -143,16 +155,12 @@ def _linked(one: End, other: End, draft: Draft) -> bool:
         return True
     apps = [end for end in (one, other) if isinstance(end, AppTarget)]
     if not apps:
-        return _is_broker(one) and _is_broker(other) and not one == other == AllOf("brokers")
+        return is_broker(one) and is_broker(other) and not one == other == AllOf("brokers")
     (opposite,) = [end for end in (one, other) if end is not apps[0]]
-    if _is_broker(opposite):
+    if is_broker(opposite):
         return True
     app = draft.apps.get(apps[0].app)
     return app is None or _writes_to(app, opposite, draft)
-
-
-def _is_broker(end: End) -> bool:
-    return isinstance(end, BrokerTarget | RoleTarget) or end == AllOf("brokers")
 
 
 def _writes_to(app: App, end: End, draft: Draft) -> bool:

@@ -14,9 +14,10 @@ from pydantic import BeforeValidator, Discriminator, Field, PlainValidator, Tag,
 
 from faults.codes import error_code
 from faults.errors import StepError
+from faults.link_latency import LEAST_LINK_DELAY_MS
 from harness.scenario.fault_base import FrameFault, Lasting, TargetFault, Times
 from harness.scenario.steps import protocol_of
-from harness.scenario.targets import ActorText, AppTarget, End, SideText, TargetText, pair, side_text
+from harness.scenario.targets import ActorText, AppTarget, End, Sides, SideText, TargetText, WayText, pair, side_text
 from harness.scenario.triggers import AtStep, StepText
 from harness.scenario.words import Duration, Milliseconds, refusal, shown, split_hint, text_schema
 
@@ -124,8 +125,26 @@ class Partition(Lasting):
         return self
 
 
-class _SlowLink(TargetFault, Lasting):
-    """Something that Toxiproxy does to the ways between apps and what they talk to."""
+_WHOSE_WAYS = "Whose ways, or both sides of links between brokers."
+
+
+class _SlowLink(Lasting):
+    """Something that Toxiproxy does to the ways between apps and what they talk to, or between brokers."""
+
+    target: WayText
+
+    @property
+    def between(self) -> Sides | None:
+        """Both sides of its links between brokers; None for the ways of apps."""
+        return self.target if isinstance(self.target, tuple) else None
+
+    @property
+    def ends(self) -> tuple[End, ...]:
+        return self.target[0] + self.target[1] if isinstance(self.target, tuple) else (self.target,)
+
+    @property
+    def _whom(self) -> str:
+        return " and ".join(map(side_text, self.between or [self.ends]))
 
     @property
     def own_lanes_only(self) -> bool:
@@ -134,12 +153,12 @@ class _SlowLink(TargetFault, Lasting):
 
 
 class Latency(_SlowLink):
-    """Every way takes longer: between an app and the brokers, or between all apps and a broker or server."""
+    """Every way takes longer: between an app and the brokers, all apps and a broker or server, or between brokers."""
 
     kind: ClassVar[str] = "latency"
     thing: ClassVar[str] = "a latency fault"
 
-    target: TargetText = Field(alias="latency", description="Whom.")
+    target: WayText = Field(alias="latency", description=_WHOSE_WAYS)
     delay_ms: Milliseconds = Field(alias="delay", description="By how much, each way.")
     jitter_ms: Milliseconds = Field(
         0, alias="jitter", description="More or less by up to so much.", json_schema_extra={"default": "0s"}
@@ -149,6 +168,9 @@ class Latency(_SlowLink):
     def _the_delay_can_be_proved(self) -> Self:
         if self.jitter_ms >= self.delay_ms:
             raise refusal("a delay that its jitter could swallow cannot be proved", "make it longer", "delay")
+        if self.between and self.delay_ms - self.jitter_ms < LEAST_LINK_DELAY_MS:
+            hint = f"write delay: {LEAST_LINK_DELAY_MS}ms or more beyond its jitter"
+            raise refusal("so short a delay between brokers cannot be proved", hint, "delay")
         return self
 
 
@@ -168,7 +190,7 @@ class Bandwidth(_SlowLink):
     kind: ClassVar[str] = "bandwidth"
     thing: ClassVar[str] = "a bandwidth fault"
 
-    target: TargetText = Field(alias="bandwidth", description="Whom.")
+    target: WayText = Field(alias="bandwidth", description=_WHOSE_WAYS)
     rate_kb_s: Rate = Field(alias="rate", description="Thousand bytes a second, on each connection.")
 
 
@@ -178,7 +200,7 @@ class Slicing(_SlowLink):
     kind: ClassVar[str] = "slicing"
     thing: ClassVar[str] = "a slicing fault"
 
-    target: TargetText = Field(alias="slicing", description="Whom.")
+    target: WayText = Field(alias="slicing", description=_WHOSE_WAYS)
     size: int = Field(64, ge=1, le=65536, description="Bytes of a piece, about.")
     delay_ms: Milliseconds = Field(
         10, alias="delay", description="Between two pieces.", json_schema_extra={"default": "10ms"}
@@ -197,7 +219,7 @@ class Reset(_SlowLink):
     kind: ClassVar[str] = "reset"
     thing: ClassVar[str] = "a reset fault"
 
-    target: TargetText = Field(alias="reset", description="Whom.")
+    target: WayText = Field(alias="reset", description=_WHOSE_WAYS)
 
 
 class Hold(FrameFault, Lasting):

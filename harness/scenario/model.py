@@ -45,6 +45,7 @@ from harness.scenario.targets import (
     RoleTarget,
     ServerTarget,
     Side,
+    Sides,
     Target,
 )
 from harness.scenario.triggers import Acked, AfterFault, AfterSeconds, AtStep, Trigger
@@ -256,6 +257,7 @@ __all__ = [
     "ServerTarget",
     "Service",
     "Side",
+    "Sides",
     "Slicing",
     "SlowLink",
     "Stop",

@@ -35,7 +35,7 @@ def _section(model: type[Strict], schema: Mapping[str, Any]) -> str:
     lines = [f"### {model.thing.capitalize()}", schema["description"].replace("\n", " ")]
     required = schema.get("required", ())
     rows = [
-        _row(f"`{key}`", _values(about), _default(about, required=key in required), about.get("description", ""))
+        _row(f"`{key}`", _forms(about), _default(about, required=key in required), about.get("description", ""))
         for key, about in schema["properties"].items()
         if key not in EXPECT_WORDS
     ]
@@ -54,6 +54,10 @@ def _word_rows(schema: Mapping[str, Any]) -> Iterator[str]:
     yield _row(single, quantifiers, "`none`", "How often it is shown.")
     told = "How often an app that writes the place was told that another has taken its place."
     yield _row(f"`{FENCED}`", quantifiers, "`any`", told)
+
+
+def _forms(about: Mapping[str, Any]) -> str:
+    return "; or ".join(map(_values, about.get("oneOf", [about])))
 
 
 def _values(about: Mapping[str, Any]) -> str:

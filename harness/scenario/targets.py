@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, PlainValidator, Tag, WithJsonSchema
 
 from harness.scenario.words import NAME_PATTERN, did_you_mean, join_hints, refusal, shown, text_schema
 
@@ -106,6 +106,8 @@ Target: TypeAlias = AppTarget | BrokerTarget | RoleTarget | ServerTarget
 End: TypeAlias = Target | AllOf
 Side: TypeAlias = tuple[End, ...]
 """One side of a cut."""
+Sides: TypeAlias = tuple[Side, Side]
+"""Both ends of links."""
 Actor: TypeAlias = AppTarget | BrokerTarget | AllOf
 """Who takes steps: an app towards whatever it is connected to, a broker towards other brokers."""
 
@@ -116,6 +118,11 @@ RESERVED = ("brokers", "services", "rest", "database")
 def side_text(side: Side) -> str:
     """`broker 1`, or `broker 1 + broker 2`."""
     return " + ".join(map(str, side))
+
+
+def is_broker(end: End) -> bool:
+    """Whether an end is a broker, however it is named, or all of them."""
+    return isinstance(end, BrokerTarget | RoleTarget) or end == AllOf("brokers")
 
 
 def parse_target(value: object) -> Target:
@@ -186,6 +193,30 @@ def parse_side(value: object) -> Side:
     return tuple(parse_end(end) for end in ends)
 
 
+def parse_brokers(value: object) -> Side:
+    """As `parse_side`, where every end is a broker.
+
+    Raises:
+        PydanticCustomError: One is not.
+    """
+    side = parse_side(value)
+    for end in side:
+        if not is_broker(end):
+            raise refusal(f"{shown(str(end))} is no broker", _ONE_OR_BROKERS)
+    return side
+
+
+def pair_of_brokers(value: object) -> tuple[object, object]:
+    """Both entries of a list of two.
+
+    Raises:
+        PydanticCustomError: It is none.
+    """
+    if isinstance(value, list) and len(value) == 2:
+        return value[0], value[1]
+    raise refusal(f"{shown(value)} does not name two sides", _ONE_OR_BROKERS)
+
+
 def pair(value: object) -> tuple[object, object]:
     """Both entries of a list of two.
 
@@ -197,32 +228,48 @@ def pair(value: object) -> tuple[object, object]:
     raise refusal(f"{shown(value)} does not name two ends", "write [APP, brokers] or [broker 1, rest]")
 
 
+_ONE_OR_BROKERS = "write one target alone, or for links between brokers [broker 1, brokers]"
+
 APP_PATTERN = rf"{NAME_PATTERN}(?:#\d+)?"
 _ROLES = rf"leader of {NAME_PATTERN}-\d+|coordinator of (?:group|transactional id) {NAME_PATTERN}|quorum leader"
-_TARGETS = rf"broker \d+|{_ROLES}|database|(?:service|mailbox) {NAME_PATTERN}|{APP_PATTERN}"
+_BROKERS = rf"broker \d+|{_ROLES}"
+_TARGETS = rf"{_BROKERS}|database|(?:service|mailbox) {NAME_PATTERN}|{APP_PATTERN}"
 ACTOR_PATTERN = rf"broker \d+|brokers|{APP_PATTERN}"
 
-TARGET_EXAMPLES = (
-    "APP",
-    "APP#INSTANCE",
+_BROKER_EXAMPLES = (
     "broker NODE",
     "leader of TOPIC-PARTITION",
     "coordinator of group APP",
     "coordinator of transactional id APP-INSTANCE",
     "quorum leader",
-    "database",
-    "service NAME",
-    "mailbox NAME",
 )
+TARGET_EXAMPLES = ("APP", "APP#INSTANCE", *_BROKER_EXAMPLES, "database", "service NAME", "mailbox NAME")
 _FORMS = ("quorum leader", "database", "coordinator of group APP", "coordinator of transactional id APP-INSTANCE")
 _ACTOR_EXAMPLES = ("APP", "APP#INSTANCE", "broker NODE", "brokers")
 _END_EXAMPLES = (*TARGET_EXAMPLES, "brokers", "services", "rest")
-_END_SCHEMA = {"type": "string", "pattern": f"^(?:{_TARGETS}|brokers|services|rest)$", "examples": list(_END_EXAMPLES)}
+
+
+def _side_schema(pattern: str, *examples: str) -> Any:
+    end = {"type": "string", "pattern": f"^(?:{pattern})$", "examples": list(examples)}
+    return WithJsonSchema({"anyOf": [end, {"type": "array", "items": end, "minItems": 1}]})
+
+
+def _form_of_way(value: object) -> str:
+    return "<between>" if isinstance(value, list) else "<target>"
+
 
 TargetText = Annotated[Target, PlainValidator(parse_target), text_schema(_TARGETS, *TARGET_EXAMPLES)]
 ActorText = Annotated[Actor, PlainValidator(parse_actor), text_schema(ACTOR_PATTERN, *_ACTOR_EXAMPLES)]
 SideText = Annotated[
-    Side,
-    PlainValidator(parse_side),
-    WithJsonSchema({"anyOf": [_END_SCHEMA, {"type": "array", "items": _END_SCHEMA, "minItems": 1}]}),
+    Side, PlainValidator(parse_side), _side_schema(rf"{_TARGETS}|brokers|services|rest", *_END_EXAMPLES)
 ]
+BrokersText = Annotated[
+    Side, PlainValidator(parse_brokers), _side_schema(rf"{_BROKERS}|brokers", *_BROKER_EXAMPLES, "brokers")
+]
+# Tags stand in brackets so that no path of a mistake takes one for a key.
+WayText = Annotated[
+    Annotated[TargetText, Tag("<target>")]
+    | Annotated[tuple[BrokersText, BrokersText], BeforeValidator(pair_of_brokers), Tag("<between>")],
+    Discriminator(_form_of_way),
+]
+"""The ways of an app, or to a broker or server; or the links between two sides of brokers."""

@@ -350,9 +350,11 @@ made AS (
     FROM (
         SELECT place, input AS id, visible, part, pos FROM outputs
         UNION ALL
-        SELECT p.place, h.id, TRUE AS visible, NULL AS part, NULL AS pos
+        -- It had a row, until another record of its key was written over it. A row that is merely gone is a loss.
+        SELECT p.place, h.over_id AS id, TRUE AS visible, NULL AS part, NULL AS pos
         FROM history AS h
         JOIN places AS p ON p.source = h.source
+        WHERE h.over_id IS DISTINCT FROM h.id
     )
     GROUP BY place, id
 ),

@@ -1,10 +1,11 @@
-"""The ways of a repeat's lanes through Toxiproxy: one for each hop, however many faults use it."""
+"""The ways of a repeat's lanes, and of links between brokers, through Toxiproxy: one for each hop, however many faults
+use it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from faults import Detour, FaultError, HopClient, LaneDetour, Toxics
+from faults import Detour, FaultError, HopClient, LaneDetour, LinkDetour, Toxics
 from harness.topology import SERVICES, Topology
 
 
@@ -35,6 +36,28 @@ class Detours:
         detours = [detour for detour in self._all_of(lane) if detour.hop in wanted]
         return LaneDetour(self._hops, self._toxics, f"lane-{lane}", detours)
 
+    def prepare_links(self, names: Iterable[str]) -> None:
+        """The same of these hops between brokers; their connections are closed once, all at the same time.
+
+        Raises:
+            FaultError: An address is taken, or a connection stays open.
+        """
+        new = [name for name in names if name not in self._made]
+        if new:
+            detour = self.view_links(new)
+            self._made |= dict.fromkeys(new, detour)
+            detour.prepare()
+
+    def view_links(self, names: Iterable[str]) -> LinkDetour:
+        """These hops between brokers, for a fault that acts on them together."""
+        wanted, topology = set(names), self._topology
+        detours = [
+            Detour(hop=hop.name, listen=str(topology.link_toxic_address(hop)), upstream=str(hop.upstream))
+            for hop in topology.link_hops()
+            if hop.name in wanted
+        ]
+        return LinkDetour(self._hops, self._toxics, detours)
+
     def remove(self) -> None:
         """Lead everything straight again.
 
@@ -42,10 +65,10 @@ class Detours:
             FaultError: Some could not be.
         """
         problems = []
-        for name, detour in list(self._made.items()):
+        for detour in dict.fromkeys(self._made.values()):
             try:
                 detour.remove()
-                del self._made[name]
+                self._made = {name: made for name, made in self._made.items() if made is not detour}
             except FaultError as error:
                 problems.append(str(error))
         if problems:

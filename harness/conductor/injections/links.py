@@ -6,15 +6,25 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
-from faults import Bandwidth as LinkBandwidth
-from faults import Evidence, LaneDetour, LinkPartition, Way
-from faults import Latency as LinkLatency
-from faults import Reset as LinkReset
-from faults import Slicing as LinkSlicing
+from faults import Bandwidth as BandwidthToxic
+from faults import Evidence, FaultError, LaneDetour, LinkDetour, LinkLatency, LinkPartition, LinkReset, Way
+from faults import Latency as LaneLatency
+from faults import Reset as LaneReset
+from faults import Slicing as SlicingToxic
 from harness.conductor.injections.base import SingleInjection
 from harness.conductor.injections.stage import Stage
 from harness.conductor.triggers import Hit
-from harness.scenario.model import AppTarget, Bandwidth, Latency, Partition, RoleTarget, Slicing, SlowLink
+from harness.scenario.model import (
+    AppTarget,
+    Bandwidth,
+    Latency,
+    Partition,
+    RoleTarget,
+    Sides,
+    Slicing,
+    SlowLink,
+    Target,
+)
 
 _OPPOSITE: dict[Way, Way] = {"both": "both", "forward": "backward", "backward": "forward"}
 
@@ -100,15 +110,27 @@ class LinkSlow(_WindowInjection):
         self._toxic_name = f"{fault.kind}.{stage.rule_id()}"
 
     def _prepare(self) -> None:
-        for lane, names in self._stage.reach.lanes_to(self._fault.target).items():
-            self._stage.detours.prepare(lane, names)
+        target, reach, detours = self._fault.target, self._stage.reach, self._stage.detours
+        if isinstance(target, tuple):
+            detours.prepare_links(reach.possible_links(target))
+        else:
+            for lane, names in reach.lanes_to(target).items():
+                detours.prepare(lane, names)
         super()._prepare()
 
     def _made(self) -> Sequence[_LinkFault]:
-        return [self._toxic(self._stage.detours.view(lane, names)) for lane, names in self._lanes().items() if names]
+        target, detours = self._fault.target, self._stage.detours
+        if isinstance(target, tuple):
+            return [self._toxic(detours.view_links(self._links(target)))]
+        return [self._toxic(detours.view(lane, names)) for lane, names in self._lanes(target).items() if names]
 
-    def _lanes(self) -> dict[int, list[str]]:
-        target = self._fault.target
+    def _links(self, sides: Sides) -> list[str]:
+        names = self._stage.reach.links_between(sides)
+        if not names:
+            raise FaultError("both sides are the same broker: it has no link to itself")
+        return names
+
+    def _lanes(self, target: Target) -> dict[int, list[str]]:
         if not isinstance(target, RoleTarget):
             return self._stage.reach.lanes_to(target)
         leading = f"/broker-{self._stage.reach.node_of(target)}"
@@ -117,14 +139,18 @@ class LinkSlow(_WindowInjection):
 
     def _toxic(self, detour: LaneDetour) -> _LinkFault:
         match self._fault:
-            case Latency(delay_ms=delay_ms, jitter_ms=jitter_ms):
+            case Latency(delay_ms=delay_ms, jitter_ms=jitter_ms) if isinstance(detour, LinkDetour):
                 return LinkLatency(detour, delay_ms, jitter_ms, name=self._toxic_name)
+            case Latency(delay_ms=delay_ms, jitter_ms=jitter_ms):
+                return LaneLatency(detour, delay_ms, jitter_ms, name=self._toxic_name)
             case Bandwidth(rate_kb_s=rate):
-                return LinkBandwidth(detour, rate, name=self._toxic_name)
+                return BandwidthToxic(detour, rate, name=self._toxic_name)
             case Slicing(size=size, delay_ms=delay_ms):
-                return LinkSlicing(detour, size, delay_ms, name=self._toxic_name)
+                return SlicingToxic(detour, size, delay_ms, name=self._toxic_name)
+            case _ if isinstance(detour, LinkDetour):
+                return LinkReset(detour, name=self._toxic_name)
             case _:
-                return LinkReset(detour, self._stage.stream, name=self._toxic_name)
+                return LaneReset(detour, self._stage.stream, name=self._toxic_name)
 
     def _evidence(self) -> Sequence[Evidence]:
         if isinstance(self._fault.target, AppTarget):

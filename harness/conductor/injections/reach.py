@@ -18,6 +18,7 @@ from harness.scenario.model import (
     Scenario,
     ServerTarget,
     Side,
+    Sides,
 )
 from harness.topology import Service
 
@@ -72,6 +73,18 @@ class Reach:
         there = [name for a in sorted(one, key=str) for b in sorted(other, key=str) for name in self._hops(a, b)]
         back = [name for a in sorted(one, key=str) for b in sorted(other, key=str) for name in self._hops(b, a)]
         return there, [name for name in back if name not in there]
+
+    def links_between(self, sides: Sides) -> list[str]:
+        """The hops between two sides of brokers, both ways."""
+        there, back = self.hops_between(*sides)
+        return [*there, *back]
+
+    def possible_links(self, sides: Sides) -> list[str]:
+        """The same before it is known who will lead: who is named by a role can be any broker."""
+        first, second = (
+            tuple(AllOf("brokers") if isinstance(end, RoleTarget) else end for end in side) for side in sides
+        )
+        return self.links_between((first, second))
 
     def lanes_to(self, end: End) -> dict[int, list[str]]:
         """Lane → its hops that lead to a target: an app's to the brokers, all apps' to a broker or server.

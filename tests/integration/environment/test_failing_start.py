@@ -39,11 +39,11 @@ def test_a_failed_start_is_not_kept(own_home: CommandLine) -> None:
 
 
 def test_a_program_that_cannot_be_started(own_home: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.environment import local
+    from harness.environment import opening
 
-    found = local.setup()
+    found = opening.setup()
     broken = type(found).from_json({**found.to_json(), "proxy": "/nowhere/eosproxy"})
-    monkeypatch.setattr(local, "setup", lambda _: broken)
+    monkeypatch.setattr(opening, "setup", lambda _: broken)
     said = "proxy could not be started: /nowhere/eosproxy: No such file"
     with pytest.raises(EnvironmentFailedError, match=said), open_environment(SMALL):
         pytest.fail("there is no proxy")

@@ -37,6 +37,13 @@ LINKS = """\
   - {hold: brokers, at: before WriteTxnMarkers 3, for: 500ms}
 """
 
+BETWEEN_BROKERS = """\
+  - {name: slow, latency: [leader of orders-0, brokers], delay: 200ms, jitter: 20ms, at: 20 acked by producer, for: 2s}
+  - {name: narrow, bandwidth: [broker 1, brokers], rate: 1KB/s, at: 200ms after slow is over, for: 1s}
+  - {name: torn, slicing: [broker 2, [broker 1, broker 3]], size: 32, delay: 40ms, at: once narrow is over, for: 1s}
+  - {reset: [broker 1, brokers], at: 200ms after torn is over, for: 3s}
+"""
+
 BROKERS = """\
   - {name: dead, crash: leader of orders-0, at: before commit 3 of processor, restart_after: 1s}
   - {name: still, pause: coordinator of group sink, at: once dead is over, for: 1s}
@@ -74,7 +81,11 @@ expect:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("faults", [APPS, FRAMES, LINKS, BROKERS], ids=["apps", "frames", "links", "brokers"])
+@pytest.mark.parametrize(
+    "faults",
+    [APPS, FRAMES, LINKS, BETWEEN_BROKERS, BROKERS],
+    ids=["apps", "frames", "links", "between-brokers", "brokers"],
+)
 def test_faults_bite_and_heal(environment: Environment, tmp_path: Path, faults: str) -> None:
     played = play(environment, tmp_path, pipeline("biting", records=300, faults=faults))
     assert len(played.only["faults"]) == len(faults.splitlines())

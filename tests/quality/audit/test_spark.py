@@ -5,6 +5,7 @@ One session serves all of it. Many histories are judged at once, since it is the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from hypothesis import settings
 from harness.audit import audit
 from harness.cli import commands
 from harness.model import Audit
+from harness.report.history import history_json
+from harness.report.json import as_json
 from tests.unit.audit.histories import History, write
 from tests.unit.audit.pipelines import PLANTS, Pipeline
 from tests.unit.audit.twins import TWINS
@@ -56,10 +59,10 @@ def judged(folder: Path, engine: str) -> Audit:
     return replace(audit(folder, engine=engine, threads=2), seconds={})  # type: ignore[arg-type]
 
 
+@pytest.mark.skipif(not NIGHTLY, reason="takes minutes: HYPOTHESIS_PROFILE=nightly")
 @pytest.mark.timeout(1800)
 def test_the_same_is_found_by_both(tmp_path: Path, session: object) -> None:
-    """Of every type once; the whole corpus at night."""
-    folder = write([*twins(), *planted(times=20 if NIGHTLY else 1)], tmp_path)
+    folder = write([*twins(), *planted(times=20)], tmp_path)
     assert judged(folder, "spark") == judged(folder, "duckdb")
 
 
@@ -72,7 +75,7 @@ def test_a_history_at_an_address(tmp_path: Path, session: object) -> None:
     folder = history.write(tmp_path / "history")
     told = CliRunner().invoke(commands, ["audit", folder.as_uri(), "--engine", "spark", "--json"])
     assert told.exit_code == 1, told.output
-    assert '"lost-write"' in told.stdout
+    assert json.loads(told.stdout)["findings"] == json.loads(as_json(history_json(audit(folder))))["findings"]
     nowhere = CliRunner().invoke(commands, ["audit", f"{folder.as_uri()}-gone", "--engine", "spark"])
     assert nowhere.exit_code == 2
     assert "cannot be read" in nowhere.output

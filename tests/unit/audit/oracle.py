@@ -392,7 +392,7 @@ class Oracle:
                 due[record["id"]].append(self.passed(name, record))
         outputs = self.shown(name) if waiting else self.visible(name)
         made = Counter(self.input_of(name, record) for record in outputs)
-        made.update(write["id"] for write in self.writes[source(name)])
+        made.update(w["over_id"] for w in self.writes[source(name)] if w["over_id"] != w["id"])
         short = [i for i, passed in due.items() if all(passed) and made[i] < place["least"]]
         return len(short) if self.whole(name) else 0
 

@@ -11,7 +11,7 @@ import pytest
 from harness.conductor.injections.reach import Reach
 from harness.conductor.names import Names
 from harness.scenario.model import Scenario
-from harness.scenario.targets import parse_end, parse_side
+from harness.scenario.targets import parse_brokers, parse_end, parse_side
 from harness.topology import Topology
 from tests.unit.scenario.texts import WITH_SERVICES, scenario
 
@@ -101,6 +101,25 @@ def test_the_rest_is_everybody_else(reach: Reach) -> None:
 def test_the_ways_that_a_toxic_lengthens(reach: Reach, target: str, lanes: dict[int, set[str]]) -> None:
     expected = {lane: {f"lane-{lane}/{end}" for end in ends} for lane, ends in lanes.items()}
     assert {lane: set(names) for lane, names in reach.lanes_to(parse_end(target)).items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("sides", "possible"),
+    [
+        (("broker 1", "broker 2"), links("1-2", "2-1")),
+        (("broker 3", "brokers"), links("3-1", "3-2", "1-3", "2-3")),
+        (("leader of orders-0", "broker 2"), links("1-2", "3-2", "2-1", "2-3")),
+        (("quorum leader", "brokers"), links("1-2", "1-3", "2-1", "2-3", "3-1", "3-2")),
+    ],
+)
+def test_the_links_between_brokers_that_a_toxic_may_lengthen(
+    reach: Reach, sides: tuple[str, str], possible: set[str]
+) -> None:
+    first, second = map(parse_brokers, sides)
+    found = reach.possible_links((first, second))
+    assert (set(found), len(found)) == (possible, len(possible))
+    if "leader" not in str(sides):
+        assert reach.links_between((first, second)) == found
 
 
 def test_steps_are_named_as_they_are_on_the_wire() -> None:

@@ -22,6 +22,7 @@ ON_EVERYBODYS = [
     "  - {crash: broker 1, at: 1s, restart_after: 1s}\n",
     "  - {partition: [broker 1, broker 2], at: 1s, for: 1s}\n",
     "  - {latency: processor, at: 1s, delay: 10ms, for: 1s}\n",
+    "  - {bandwidth: [broker 1, brokers], rate: 16KB/s, at: 1s, for: 1s}\n",
 ]
 
 

@@ -16,6 +16,7 @@ TOPOLOGIES = st.builds(Topology, BLOCKS, st.integers(1, MOST_NODES), st.integers
 def test_addresses_are_used_once_and_only_from_the_own_block(topology: Topology) -> None:
     toxic = [topology.toxic_address(lane, node) for lane in topology.lane_indexes for node in topology.node_ids]
     toxic += [topology.service_toxic_address(lane, service) for lane in topology.lane_indexes for service in SERVICES]
+    toxic += [topology.link_toxic_address(hop) for hop in topology.link_hops()]
     addresses = [*topology.listening(), topology.lock, *toxic]
     assert len(set(addresses)) == len(addresses)
     for address in addresses:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from harness.model import Anomaly, Quantifier
 from harness.scenario import (
     AfterSeconds,
+    AllOf,
     AppTarget,
     AtStep,
     BrokerTarget,
@@ -27,7 +28,7 @@ from harness.scenario import (
     Stop,
     parse,
 )
-from harness.scenario.faults import FaultEntry
+from harness.scenario.faults import FaultEntry, Reset
 from tests.unit.scenario.texts import FILE, WITH_SERVICES, mistakes, scenario, text
 
 FAULT: TypeAdapter[Fault] = TypeAdapter(FaultEntry)
@@ -72,6 +73,10 @@ def test_an_app_has_the_values_of_its_kind_and_nothing_else() -> None:
             "partition broker 1 and broker 2 forward at 5s",
         ),
         ("{latency: sink, delay: 80ms, at: 500ms, for: 1s}", "latency sink at 500ms"),
+        (
+            "{latency: [leader of orders-0, [broker 1, broker 2]], delay: 100ms, at: 5s, for: 1s}",
+            "latency leader of orders-0 and broker 1 + broker 2 at 5s",
+        ),
         ("{hold: sink, at: before Fetch 5, for: 1s}", "hold sink before Fetch 5"),
         ("{lose: processor, at: after Produce 3}", "lose processor after Produce 3"),
         ("{delay: processor, at: before Produce 3}", "delay processor before Produce 3"),
@@ -117,7 +122,11 @@ def test_faults_as_the_conductor_reads_them() -> None:
     )
     latency = the_fault("{latency: sink, delay: 80ms, jitter: 20ms, at: 5s, for: 1s}")
     assert isinstance(latency, Latency)
-    assert (latency.delay_ms, latency.jitter_ms) == (80, 20)
+    assert (latency.delay_ms, latency.jitter_ms, latency.between) == (80, 20, None)
+    reset = the_fault("{reset: [broker 1, brokers], at: 5s, for: 1s}")
+    assert isinstance(reset, Reset)
+    assert reset.between == ((BrokerTarget(1),), (AllOf("brokers"),))
+    assert reset.ends == (BrokerTarget(1), AllOf("brokers"))
     hold = the_fault("{hold: sink, at: before Fetch 5, for: 1s, then: drop}")
     assert isinstance(hold, Hold)
     assert (hold.at, hold.then) == (AtStep("before", "Fetch", 5, AppTarget("sink")), "drop")
@@ -239,6 +248,7 @@ def test_apps_write_places_outside_kafka() -> None:
         ("{crash: processor, at: before WriteTxnMarkers 1 of broker 1}", False),
         ("{hold: broker 1, at: before WriteTxnMarkers 1, for: 1s}", False),
         ("{latency: processor, delay: 10ms, at: 5s, for: 1s}", False),
+        ("{slicing: [broker 1, broker 2], at: 5s, for: 1s}", False),
         ("{crash: database, at: 5s}", False),
         ("{crash: service billing, at: 5s}", False),
         ("{crash: coordinator of group processor, at: 5s}", False),

@@ -140,7 +140,7 @@ const mailError = "451 4.0.0 error made by eosproxy"
 
 func TestRefusedCommandsInAPipeline(t *testing.T) {
 	p := newMailbox(t)
-	p.textRule(wire.SMTP, "RCPT", func(rule *engine.Rule) {
+	p.protocolRule(wire.SMTP, "RCPT", func(rule *engine.Rule) {
 		rule.Action, rule.Error, rule.Nth = engine.ActionRefuse, "451", 2
 	})
 	s := p.connect()
@@ -160,7 +160,7 @@ func TestRefusedCommandsInAPipeline(t *testing.T) {
 // A server that has asked for a message takes nothing else, so that the connection ends behind the refusal.
 func TestRefusedMessage(t *testing.T) {
 	p := newMailbox(t)
-	p.textRule(wire.SMTP, "DATA", func(rule *engine.Rule) { rule.Action, rule.Error = engine.ActionRefuse, "451" })
+	p.protocolRule(wire.SMTP, "DATA", func(rule *engine.Rule) { rule.Action, rule.Error = engine.ActionRefuse, "451" })
 	s := p.connect()
 	s.says("DATA\n")
 	s.wantsReplies("354 go on")
@@ -178,7 +178,7 @@ func TestRefusedMessage(t *testing.T) {
 
 func TestReplacedReplyToAMessage(t *testing.T) {
 	p := newMailbox(t)
-	p.textRule(wire.SMTP, "DATA", func(rule *engine.Rule) {
+	p.protocolRule(wire.SMTP, "DATA", func(rule *engine.Rule) {
 		rule.At, rule.Action, rule.Error = engine.Reply, engine.ActionReplace, "451"
 	})
 	s := p.connect()
@@ -193,7 +193,7 @@ func TestReplacedReplyToAMessage(t *testing.T) {
 
 func TestHeldMessageOutlivesItsClient(t *testing.T) {
 	p := newMailbox(t)
-	p.textRule(wire.SMTP, "DATA", func(*engine.Rule) {})
+	p.protocolRule(wire.SMTP, "DATA", func(*engine.Rule) {})
 	s := p.connect()
 	s.says("DATA\n")
 	s.wantsReplies("354 go on")
@@ -210,7 +210,7 @@ func TestHeldMessageOutlivesItsClient(t *testing.T) {
 
 func TestChunksAndChallenges(t *testing.T) {
 	p := newMailbox(t)
-	p.textRule(wire.SMTP, "AUTH BDAT QUIT", func(rule *engine.Rule) {
+	p.protocolRule(wire.SMTP, "AUTH BDAT QUIT", func(rule *engine.Rule) {
 		rule.At, rule.Action, rule.Times = engine.Reply, engine.ActionNote, -1
 	})
 	s := p.connect()

@@ -135,7 +135,7 @@ func TestRefusedInOrder(t *testing.T) {
 // Nothing is on its way when the request is refused, so that the direction of replies has to be woken.
 func TestRefusedWhileNothingComesDown(t *testing.T) {
 	w := newWeb(t)
-	w.textRule(wire.HTTP, "GET", func(rule *engine.Rule) {
+	w.protocolRule(wire.HTTP, "GET", func(rule *engine.Rule) {
 		rule.Action, rule.Error, rule.Times = engine.ActionRefuse, "503", -1
 	})
 	b := w.browse()
@@ -152,7 +152,7 @@ func TestRefusedWhileNothingComesDown(t *testing.T) {
 // Whether the body is going to come is not known, so that the connection ends.
 func TestRefusedBeforeTheBody(t *testing.T) {
 	w := newWeb(t)
-	w.textRule(wire.HTTP, "POST", func(rule *engine.Rule) { rule.Action, rule.Error = engine.ActionRefuse, "503" })
+	w.protocolRule(wire.HTTP, "POST", func(rule *engine.Rule) { rule.Action, rule.Error = engine.ActionRefuse, "503" })
 	b := w.browse()
 	b.send([]byte("POST /charges HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"))
 	b.wantsResponses(madeError, "end")
@@ -161,7 +161,7 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 func TestReplacedResponse(t *testing.T) {
 	for _, path := range []string{"/", "/chunked"} {
 		w := newWeb(t)
-		w.textRule(wire.HTTP, "POST", func(rule *engine.Rule) {
+		w.protocolRule(wire.HTTP, "POST", func(rule *engine.Rule) {
 			rule.At, rule.Action, rule.Error = engine.Reply, engine.ActionReplace, "503"
 		})
 		b := w.browse()
@@ -183,7 +183,7 @@ func TestReplacedResponse(t *testing.T) {
 // A request in chunks is held when all of it has come, so that it outlives its client.
 func TestHeldChunksOutliveTheirClient(t *testing.T) {
 	w := newWeb(t)
-	w.textRule(wire.HTTP, "POST", func(*engine.Rule) {})
+	w.protocolRule(wire.HTTP, "POST", func(*engine.Rule) {})
 	b := w.browse()
 	b.send([]byte("POST /charges HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n"))
 	b.send([]byte("3;x=y\r\ntwo\r\n0\r\nTrailer: z\r\n\r\n"))
@@ -200,11 +200,11 @@ func TestHeldChunksOutliveTheirClient(t *testing.T) {
 // Whatever rules meet in a request, its end stays where it is.
 func TestRulesThatMeetInARequestInChunks(t *testing.T) {
 	w := newWeb(t)
-	w.textRule(wire.HTTP, "POST", func(rule *engine.Rule) {
+	w.protocolRule(wire.HTTP, "POST", func(rule *engine.Rule) {
 		rule.ID, rule.At, rule.Action, rule.Error = "replace", engine.Reply, engine.ActionReplace, "503"
 	})
-	w.textRule(wire.HTTP, "POST", func(rule *engine.Rule) { rule.ID = "hold" })
-	w.textRule(wire.HTTP, "POST", func(rule *engine.Rule) {
+	w.protocolRule(wire.HTTP, "POST", func(rule *engine.Rule) { rule.ID = "hold" })
+	w.protocolRule(wire.HTTP, "POST", func(rule *engine.Rule) {
 		rule.ID, rule.Action, rule.Error = "refuse", engine.ActionRefuse, "503"
 	})
 	b := w.browse()

@@ -15,15 +15,18 @@ import (
 	"eosproxy/internal/wiretest"
 )
 
-// watched is what rules are to see of each text protocol.
+// watched is what rules are to see of each protocol.
 var watched = map[string]string{
+	wire.Kafka: "ApiVersions Metadata FindCoordinator InitProducerId Produce Fetch ListOffsets OffsetFetch OffsetCommit " +
+		"JoinGroup SyncGroup Heartbeat LeaveGroup ConsumerGroupHeartbeat AddPartitionsToTxn AddOffsetsToTxn " +
+		"TxnOffsetCommit EndTxn WriteTxnMarkers BrokerHeartbeat",
 	wire.Postgres: "BEGIN COMMIT ROLLBACK INSERT SELECT COPY CREATE DECLARE FETCH CLOSE SET DO LISTEN NOTIFY DEALLOCATE",
 	wire.HTTP:     "GET POST HEAD",
 	wire.SMTP:     "EHLO AUTH MAIL RCPT DATA RSET QUIT STARTTLS EXPN",
 }
 
-// textRule adds a rule of a text protocol on lane-1.
-func (r *rig) textRule(protocol, apis string, change func(*engine.Rule)) {
+// protocolRule adds a rule on requests of a protocol on lane-1.
+func (r *rig) protocolRule(protocol, apis string, change func(*engine.Rule)) {
 	r.t.Helper()
 	r.rule(func(rule *engine.Rule) {
 		rule.Match = nil
@@ -56,13 +59,16 @@ func conversation(t *testing.T, protocol, name string, parts []wiretest.Part, tr
 	}
 	t.Cleanup(func() { _ = listener.Close() })
 	h := r.hop("lane-1", "h", listener.Addr().String(), protocol)
+	if protocol == wire.Kafka {
+		r.idleHolds()
+	}
 	if trial > 0 {
 		for _, at := range []string{engine.Request, engine.Reply} {
-			r.textRule(protocol, watched[protocol], func(rule *engine.Rule) {
+			r.protocolRule(protocol, watched[protocol], func(rule *engine.Rule) {
 				rule.ID, rule.At, rule.Action, rule.Times = "note "+at, at, engine.ActionNote, -1
 			})
 			if trial > 1 {
-				r.textRule(protocol, watched[protocol], func(rule *engine.Rule) {
+				r.protocolRule(protocol, watched[protocol], func(rule *engine.Rule) {
 					rule.ID, rule.At, rule.Nth, rule.Times, rule.HoldMSMax = "hold "+at, at, 2, 3, 1
 				})
 			}
@@ -87,8 +93,13 @@ func conversation(t *testing.T, protocol, name string, parts []wiretest.Part, tr
 		t.Errorf("the server: %v", err)
 	}
 	eventually(t, "the connection is gone", func() bool { return h.State().OpenConnections == 0 })
+	want := conversations[protocol+"-"+name]
+	if protocol == wire.Kafka {
+		want = exchanged(t, parts)
+		r.wantsAllRead()
+	}
 	if trial > 0 {
-		r.wantsNotes(protocol + "-" + name)
+		r.wantsNotes(want)
 	}
 }
 
@@ -123,19 +134,19 @@ func speak(c *net.TCPConn, parts []wiretest.Part, client bool, seed uint64) erro
 }
 
 // wantsNotes compares what was noted with what is known of the recording: the requests, and what was replied.
-func (r *rig) wantsNotes(recording string) {
+func (r *rig) wantsNotes(want [2]string) {
 	r.t.Helper()
 	var noted [2][]string
 	events, _ := r.engine.Log.Since(0)
 	for _, ev := range events {
 		if ev.Kind == engine.Noted {
 			i := map[string]int{engine.Request: 0, engine.Reply: 1}[ev.At]
-			noted[i] = append(noted[i], ev.Text)
+			noted[i] = append(noted[i], told(ev))
 		}
 	}
-	for i, want := range conversations[recording] {
-		if got := strings.Join(noted[i], ", "); got != want {
-			r.t.Errorf("%s: noted\n\t%q,\nwant\n\t%q", []string{engine.Request, engine.Reply}[i], got, want)
+	for i, at := range []string{engine.Request, engine.Reply} {
+		if got := strings.Join(noted[i], ", "); got != want[i] {
+			r.t.Errorf("%s: noted\n\t%q,\nwant\n\t%q", at, got, want[i])
 		}
 	}
 }

@@ -140,6 +140,9 @@ func FuzzCodec(f *testing.F) {
 			requests = nil
 		}
 	}
+	for _, parts := range wiretest.Recordings(f, wire.Kafka) {
+		f.Add(wiretest.Side(parts, true), wiretest.Side(parts, false))
+	}
 	f.Add([]byte("\x00\x00\x00\x0c\x00\x11\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00 bare tokens"), []byte("\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, up, down []byte) {
 		c := NewCodec(func(string) bool { return true }, func([]TopicID) {})

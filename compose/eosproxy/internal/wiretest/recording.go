@@ -15,7 +15,8 @@ type Part struct {
 	Bytes      []byte
 }
 
-// Recordings gives the conversations of real clients with real servers, by their names; testdata/record.py makes them.
+// Recordings gives the conversations of real clients with real servers, by their names; testdata/record.py and
+// record_kafka.py make them.
 func Recordings(t testing.TB, protocol string) map[string][]Part {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)

@@ -3,14 +3,12 @@
     pip install psycopg[binary] requests urllib3 httpx aiosmtpd
     python record.py --postgres "host=127.0.0.1 port=5432 user=eos dbname=eos" --pgjdbc postgresql-42.7.4.jar
 
-A line of a file is what came at once: `>` from the client, `<` from the server, and the bytes in base64. The database
-needs no table; whoever connects must be trusted. Java is needed for pgjdbc, openssl for STARTTLS.
+The database needs no table; whoever connects must be trusted. Java is needed for pgjdbc, openssl for STARTTLS.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import smtplib
 import socket
 import ssl
@@ -18,7 +16,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -29,42 +27,7 @@ import urllib3
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 from aiosmtpd.smtp import AuthResult
-
-HERE = Path(__file__).parent
-
-
-@contextmanager
-def recorded(name: str, upstream: tuple[str, int]) -> Iterator[tuple[str, int]]:
-    """A proxy in front of `upstream`; its first connection goes to `name`-1.txt, and so on."""
-    said: list[list[str]] = []
-    threads: list[threading.Thread] = []
-
-    def carry(source: socket.socket, target: socket.socket, mark: str, lines: list[str]) -> None:
-        with suppress(OSError):
-            while data := source.recv(1 << 16):
-                lines.append(f"{mark} {base64.b64encode(data).decode()}\n")
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = listener.accept()
-                server = socket.create_connection(upstream)
-                said.append([])
-                for ends in ((client, server, ">"), (server, client, "<")):
-                    threads.append(threading.Thread(target=carry, args=(*ends, said[-1]), daemon=True))
-                    threads[-1].start()
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=accept, daemon=True).start()
-    yield listener.getsockname()
-    listener.shutdown(socket.SHUT_RDWR)
-    for thread in threads:
-        thread.join(5)
-    for number, lines in enumerate(said, 1):
-        (HERE / f"{name}-{number}.txt").write_text("".join(lines))
-
+from relay import recorded
 
 # PostgreSQL
 
