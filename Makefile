@@ -40,14 +40,14 @@ demo: setup ## One fault, two pipelines, three real brokers: where does exactly-
 	@$(BIN)/eos-chaos run scenarios/fast/where-exactly-once-stops.chaos.yaml
 
 .PHONY: test
-test: setup .venv/.spark ## Everything: unit, quality and integration tests on real brokers, and the proxy's own
+test: setup ## Everything: unit, quality and integration tests on real brokers, and the proxy's own
 	$(BIN)/pytest -n 2 --dist loadfile tests/integration tests/quality tests/unit
 	$(MAKE) --no-print-directory test-proxy
 
 .PHONY: nightly
 nightly: setup .venv/.spark ## What takes hours: every scenario ten times, ten times the trials, a cluster over 500 repeats
 	$(BIN)/eos-chaos run scenarios/fast/*.chaos.yaml --repeat 10 --jobs 3
-	HYPOTHESIS_PROFILE=nightly QUALITY_TRIALS=20000 $(BIN)/pytest --timeout 0 tests/quality
+	HYPOTHESIS_PROFILE=nightly QUALITY_TRIALS=20000 $(BIN)/pytest --timeout 1800 tests/quality tests/nightly
 	$(BIN)/python benchmarks/endurance.py
 
 .PHONY: mutants

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import settings
 
 from harness.audit import audit
 from harness.cli import commands
@@ -22,8 +21,6 @@ from harness.report.json import as_json
 from tests.unit.audit.histories import History, write
 from tests.unit.audit.pipelines import PLANTS, Pipeline
 from tests.unit.audit.twins import TWINS
-
-NIGHTLY = settings.default is not None and settings.default.max_examples >= 1000
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +56,6 @@ def judged(folder: Path, engine: str) -> Audit:
     return replace(audit(folder, engine=engine, threads=2), seconds={})  # type: ignore[arg-type]
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="takes minutes: HYPOTHESIS_PROFILE=nightly")
 @pytest.mark.timeout(1800)
 def test_the_same_is_found_by_both(tmp_path: Path, session: object) -> None:
     folder = write([*twins(), *planted(times=20)], tmp_path)
