@@ -60,16 +60,19 @@ class Watch:
 
     def __init__(self, environment: Environment) -> None:
         self.samples: list[Sample] = []
-        self._began = time.monotonic()
+        self.begin()
         self._processes = {"harness": psutil.Process()}
         self._processes |= {name: psutil.Process(environment.process(name)[0]) for name in COMPONENTS}
         self._admin = KafkaAdminClient(bootstrap_servers=environment.bootstrap_direct)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RepeatFinished):
-            now = time.monotonic()
-            self.samples.append(Sample(now - self._began, dict(self._sizes())))
-            self._began = time.monotonic()
+            self.samples.append(Sample(time.monotonic() - self._began, dict(self._sizes())))
+            self.begin()
+
+    def begin(self) -> None:
+        """The next repeat is timed from now on."""
+        self._began = time.monotonic()
 
     def close(self) -> None:
         self._admin.close()
@@ -102,11 +105,12 @@ def in_turns(worn: tuple[Environment, Watch], folder: Path) -> tuple[float, floa
         pairs = [worn, (environment, fresh)]
         for turn in range(TURNS + 1):
             for name, (cluster, watch) in zip(("worn", "fresh"), pairs, strict=True):
-                watch._began = time.monotonic()
+                watch.begin()
                 run(plan_of(1, folder), cluster, watch, folder / f"{name}-{turn}")
         fresh.close()
     # The first turn of a fresh cluster loads its classes.
-    return tuple(statistics.median(s.seconds for s in watch.samples[-TURNS:]) for _, watch in pairs)  # type: ignore[return-value]
+    took, fresh_took = (statistics.median(s.seconds for s in watch.samples[-TURNS:]) for _, watch in pairs)
+    return took, fresh_took
 
 
 def table(samples: Sequence[Sample]) -> Iterator[str]:
@@ -115,10 +119,10 @@ def table(samples: Sequence[Sample]) -> Iterator[str]:
     first, last = samples[tenth : 2 * tenth], samples[-tenth:]  # the very first load classes and fill caches
     yield f"| {'median of a tenth':28} | second | last | ratio |"
     yield f"|{'-' * 30}|---|---|---|"
-    rows = {"a repeat: s": lambda sample: sample.seconds}
-    rows |= {name: (lambda sample, name=name: sample.sizes[name]) for name in samples[0].sizes}  # type: ignore[misc]
-    for name, of in rows.items():
-        before, after = (statistics.median(of(sample) for sample in part) for part in (first, last))
+    for name in ("a repeat: s", *samples[0].sizes):
+        before, after = (
+            statistics.median(sample.sizes.get(name, sample.seconds) for sample in part) for part in (first, last)
+        )
         yield f"| {name:28} | {before:.4g} | {after:.4g} | {after / before if before else 0:.2f} |"
 
 
